@@ -1,0 +1,19 @@
+//! The nouns, as plain data: runbook, action, target, event, snapshot, difference, approval, view.
+//!
+//! Owns their shapes. Must not know how they are read, decided, performed, stored or shown.
+
+pub mod action_spec;
+pub mod approval;
+pub mod diff;
+pub mod event;
+pub mod fault;
+pub mod input;
+pub mod project;
+pub mod runbook;
+pub mod target;
+pub mod view;
+
+pub use action_spec::{ActionSpec, Effect, EffectRule};
+pub use diff::Diff;
+pub use event::{Event, Recorded};
+pub use fault::{Fault, World};
