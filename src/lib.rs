@@ -3,6 +3,7 @@ pub mod actions;
 pub mod approvals;
 pub mod base;
 pub mod diagnostics;
+pub mod engine;
 pub mod expression;
 pub mod language;
 pub mod lua;
