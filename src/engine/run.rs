@@ -364,9 +364,44 @@ impl Run {
         self.nodes.get(id)
     }
 
+    /// The change as it was last prepared.
+    pub fn prepared(&self, id: &NodeId) -> Option<&Prepared> {
+        self.node(id)?.prepared.as_deref()
+    }
+
+    /// The state that the change left.
+    pub fn after(&self, id: &NodeId) -> Option<&Snapshot> {
+        self.node(id)?.after.as_deref()
+    }
+
+    /// The difference that the change made.
+    pub fn diff(&self, id: &NodeId) -> Option<&Diff> {
+        self.node(id)?.diff.as_ref()
+    }
+
+    /// Attempts begun.
+    pub fn attempts(&self, id: &NodeId) -> u32 {
+        self.node(id).map_or(0, |n| n.attempts)
+    }
+
+    /// The open request's exact bytes.
+    pub fn open_request(&self, id: &NodeId) -> Option<&str> {
+        self.node(id)?.gate.request.as_ref().map(|r| r.bytes.as_str())
+    }
+
     /// Is the run over?
     pub fn is_finished(&self) -> bool {
         self.finished.is_some()
+    }
+
+    /// Was it asked to stop?
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_some()
+    }
+
+    /// When it ended.
+    pub fn finished_at(&self) -> Option<Timestamp> {
+        self.finished.as_ref().map(|(_, _, at)| *at)
     }
 
     /// How many people must agree to this step's change; 0 when nobody need.

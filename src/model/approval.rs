@@ -115,3 +115,34 @@ pub struct Approval {
     /// Armoured SSH signature over the request's bytes.
     pub signature: Option<String>,
 }
+
+/// What the text that an approver is shown is made from.
+#[derive(Clone, Debug)]
+pub struct DisplayParts<'a> {
+    /// The runbook's name and description.
+    pub runbook: (&'a str, &'a str),
+    /// The environment.
+    pub environment: &'a str,
+    /// The step and its title.
+    pub step: (&'a NodeId, &'a str),
+    /// The action.
+    pub action: &'a str,
+    /// What the target turned out to be.
+    pub target: &'a str,
+    /// What will be sent, in full.
+    pub statement: &'a str,
+    /// The predicted difference; `None` when it can't be known.
+    pub difference: Option<&'a super::diff::Diff>,
+    /// What undoing would do, or why it can't.
+    pub rollback: &'a str,
+    /// Can it be undone?
+    pub reversible: bool,
+    /// Who asks.
+    pub operator: &'a str,
+    /// What happened in the run so far, a line a step.
+    pub so_far: &'a [String],
+    /// How many people must agree, out of which groups.
+    pub required: (u32, &'a [String]),
+    /// Until when it counts.
+    pub expires_at: Timestamp,
+}
