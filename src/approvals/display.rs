@@ -10,64 +10,17 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::{
     base::{
-        Digest, NodeId, RunId, Timestamp, Value, time,
+        Value, time,
         visible::{escape, escape_line},
     },
-    model::{Diff, diff::Difference},
+    model::{Diff, approval::DisplayParts, diff::Difference},
 };
 
 /// Time after which a line-by-line comparison may be coarser than the best one.
 const DIFF_TIME: Duration = Duration::from_secs(1);
 
-/// What the text is made of.
-#[derive(Clone, Debug)]
-pub struct Parts<'a> {
-    /// The environment's name.
-    pub environment: &'a str,
-    /// The step.
-    pub node: &'a NodeId,
-    /// The step's name; may be empty.
-    pub step_name: &'a str,
-    /// Which attempt.
-    pub attempt: u32,
-    /// What the target turned out to be.
-    pub target: &'a str,
-    /// The action's name.
-    pub action: &'a str,
-    /// What will be sent, in full.
-    pub statement: &'a str,
-    /// How many rows it touches, where that is known.
-    pub rows: Option<u64>,
-    /// What will differ; `None` when that can't be known before.
-    pub difference: Option<&'a Diff>,
-    /// What undoing would do, or why it can't.
-    pub rollback: &'a str,
-    /// Who asks.
-    pub operator: &'a str,
-    /// The run.
-    pub run: &'a RunId,
-    /// The runbook's path or id.
-    pub runbook: &'a str,
-    /// Digest of the runbook with all its files.
-    pub runbook_digest: &'a Digest,
-    /// The runbook's name.
-    pub runbook_name: &'a str,
-    /// What the runbook is for; may be empty.
-    pub description: &'a str,
-    /// What happened in the run so far, a line each.
-    pub so_far: &'a [String],
-    /// How many people must agree.
-    pub required: u32,
-    /// Out of these groups; empty: any known person.
-    pub from: &'a [String],
-    /// When it was asked.
-    pub asked_at: Timestamp,
-    /// When it stops to count.
-    pub expires_at: Timestamp,
-}
-
 /// The text, ending with a line break.
-pub fn display(parts: &Parts<'_>) -> String {
+pub fn display(parts: &DisplayParts<'_>) -> String {
     let mut out = String::new();
     change(&mut out, parts);
     heading(&mut out, "To undo it");
@@ -85,7 +38,7 @@ pub fn display(parts: &Parts<'_>) -> String {
     out
 }
 
-fn change(out: &mut String, parts: &Parts<'_>) {
+fn change(out: &mut String, parts: &DisplayParts<'_>) {
     out.push_str("Change\n");
     field(out, "where", parts.environment);
     field(out, "target", parts.target);
@@ -107,7 +60,7 @@ fn change(out: &mut String, parts: &Parts<'_>) {
     }
 }
 
-fn reason(out: &mut String, parts: &Parts<'_>) {
+fn reason(out: &mut String, parts: &DisplayParts<'_>) {
     heading(out, "Why");
     field(out, "asked by", parts.operator);
     field(out, "runbook", &named(parts.runbook, parts.runbook_name));
@@ -118,7 +71,7 @@ fn reason(out: &mut String, parts: &Parts<'_>) {
     }
 }
 
-fn needed(out: &mut String, parts: &Parts<'_>) {
+fn needed(out: &mut String, parts: &DisplayParts<'_>) {
     heading(out, "Needed");
     let people =
         if parts.required == 1 { "1 person".into() } else { format!("{} people", parts.required) };
@@ -225,6 +178,7 @@ fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{Digest, NodeId, RunId, Timestamp};
 
     fn parts<'a>(
         node: &'a NodeId,
@@ -233,8 +187,8 @@ mod tests {
         diff: &'a Diff,
         so_far: &'a [String],
         from: &'a [String],
-    ) -> Parts<'a> {
-        Parts {
+    ) -> DisplayParts<'a> {
+        DisplayParts {
             environment: "production",
             node,
             step_name: "Raise the limit",
@@ -260,7 +214,7 @@ mod tests {
     }
 
     /// The text of the example with something changed.
-    fn text(change: impl FnOnce(&mut Parts<'_>)) -> String {
+    fn text(change: impl FnOnce(&mut DisplayParts<'_>)) -> String {
         let node = NodeId::new("limit");
         let run = RunId("0198f9a2-1111-7000-8000-000000000001".into());
         let digest = Digest::of(b"runbook");

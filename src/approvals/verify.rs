@@ -7,10 +7,10 @@ use super::{identity, request, signature};
 use crate::{
     base::{Digest, Timestamp, time, visible::escape_line},
     model::{
-        approval::{Approval, Request, SignedDecision, Verdict},
+        approval::{Approval, DisplayParts, Request, SignedDecision, Verdict},
         project::{Person, Project},
     },
-    ports::Verifier,
+    ports::Approvals,
 };
 
 /// Type and version of the statement that a signed rejection is over.
@@ -26,7 +26,7 @@ const MAX_REASON: usize = 4000;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SshVerifier;
 
-impl Verifier for SshVerifier {
+impl Approvals for SshVerifier {
     fn verify(
         &self,
         request: &str,
@@ -50,6 +50,10 @@ impl Verifier for SshVerifier {
             digest: Digest::of(request.as_bytes()),
             signature: decision.signature.clone(),
         })
+    }
+
+    fn display(&self, parts: &DisplayParts<'_>) -> String {
+        super::display::display(parts)
     }
 }
 

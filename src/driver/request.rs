@@ -43,19 +43,28 @@ pub(super) fn request(
     } else {
         (prepared.statement.as_str(), prepared.undo.as_str(), prepared.difference.clone())
     };
+    let rows = view.step(node).and_then(|s| s.before.as_ref()?.get("rows")?.as_list().map(<[_]>::len));
     let display = ports.approvals.display(&DisplayParts {
-        runbook: (&run.created.name, &run.plan.runbook.description),
         environment: &run.created.environment,
-        step: (node, &title),
-        action: &action,
+        node,
+        step_name: &title,
+        attempt: run.attempts(node),
         target: &prepared.target,
+        action: &action,
         statement,
+        rows: rows.map(|n| n as u64),
         difference: difference.as_ref(),
         rollback,
-        reversible: prepared.reversible,
         operator: &run.created.operator.name,
+        run: &run.id,
+        runbook: &run.created.runbook,
+        runbook_digest: &run.created.runbook_digest,
+        runbook_name: &run.created.name,
+        description: &run.plan.runbook.description,
         so_far: &so_far,
-        required: (required, &from),
+        required,
+        from: &from,
+        asked_at: now,
         expires_at,
     });
     let inputs = Value::Map(run.created.inputs.clone()).to_journal().to_string();
