@@ -8,10 +8,7 @@ use super::{
     exit::Exit,
     terminal::{Failure, Terminal},
 };
-use crate::{
-    diagnostics::{Diagnostic, Severity, codes, has_errors},
-    report,
-};
+use crate::diagnostics::{self, Diagnostic, Severity, codes, has_errors};
 
 /// `runward validate`
 pub fn validate(cli: &Cli, terminal: Terminal, args: &ValidateArgs) -> Result<Exit, Failure> {
@@ -40,7 +37,7 @@ pub fn validate(cli: &Cli, terminal: Terminal, args: &ValidateArgs) -> Result<Ex
                 terminal.err(&format!("{count} runbook{plural}: nothing to complain about"));
             }
         }
-        Format::Json => terminal.out(&report::diagnostics::json(&found)),
+        Format::Json => terminal.out(&diagnostics::json::json(&found)),
     }
     Ok(if has_errors(&found) { Exit::Invalid } else { Exit::Succeeded })
 }
