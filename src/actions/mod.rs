@@ -1,1 +1,3 @@
 //! actions
+pub mod http_request;
+pub mod lua;

@@ -1,1 +1,2 @@
 //! transports
+pub mod http;

@@ -8,4 +8,5 @@
 mod support;
 
 mod approvals;
+mod http;
 mod scaffolding;
