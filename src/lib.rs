@@ -12,3 +12,4 @@ pub mod project;
 pub mod secrets;
 pub mod store;
 pub mod transports;
+pub mod yaml;
