@@ -13,3 +13,4 @@ pub mod project;
 pub mod secrets;
 pub mod store;
 pub mod transports;
+pub mod yaml;
