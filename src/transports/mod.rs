@@ -1,1 +1,5 @@
 //! transports
+
+mod output;
+pub mod process;
+pub mod ssh;
