@@ -105,9 +105,8 @@ impl Common {
             (None, None) => "ended without a status".to_owned(),
         };
         let said = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
-        let fault = Fault::partial(codes::RW0704, format!("{whose} {how}"))
-            .detail(last_lines(said))
-            .result(value);
+        let mut fault = Fault::partial(codes::RW0704, format!("{whose} {how}")).result(value);
+        fault.detail = Some(last_lines(said)).filter(|d| !d.is_empty());
         Err(self.world_of(fault))
     }
 

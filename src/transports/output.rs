@@ -3,7 +3,7 @@
 //! Owns the cap, so that memory stays flat however much a command writes. Must not know where the
 //! bytes come from.
 
-use crate::ports::transport::CommandOutput;
+use crate::{model::Fault, ports::transport::CommandOutput};
 
 /// One stream of output, kept up to a cap.
 #[derive(Debug, Default)]
@@ -44,7 +44,12 @@ pub(super) fn gather(
     }
 }
 
-/// The last lines of a text, for the detail of a fault; at most `max` bytes, with an ellipsis.
+/// The fault with the end of what was said last as its detail, where anything was said.
+pub(super) fn with_tail(fault: Fault, bytes: &[u8]) -> Fault {
+    Fault { detail: Some(tail(bytes, 1000)).filter(|d| !d.is_empty()), ..fault }
+}
+
+/// The end of a text, for the detail of a fault; at most `max` bytes, with an ellipsis.
 pub(super) fn tail(bytes: &[u8], max: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_end();
@@ -75,5 +80,8 @@ mod tests {
         assert_eq!(tail("ação\n".as_bytes(), 100), "ação");
         assert_eq!(tail("ação".as_bytes(), 3), "…ão");
         assert_eq!(tail("ação".as_bytes(), 2), "…o");
+        let fault = || Fault::untouched(crate::diagnostics::codes::RW0704, "");
+        assert_eq!(with_tail(fault(), b" \n").detail, None);
+        assert_eq!(with_tail(fault(), b"why\n").detail.as_deref(), Some("why"));
     }
 }

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
-use super::output::{Kept, gather, tail};
+use super::output::{Kept, gather, with_tail};
 use crate::{
     base::time::show_duration,
     diagnostics::codes,
@@ -226,7 +226,7 @@ impl Session {
               belong to another user (sudo), or hang in the kernel. Look with `ps`.",
             )
         };
-        fault.detail(tail(&output.stderr, 1000)).help(help).result(output.to_value())
+        with_tail(fault, &output.stderr).help(help).result(output.to_value())
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     diagnostics::codes,
     model::Fault,
     ports::transport::{Command, CommandOutput},
-    transports::output::{Kept, gather, tail},
+    transports::output::{Kept, gather, with_tail},
 };
 
 /// A host that opens a session must have its shell running within this time.
@@ -283,7 +283,7 @@ impl<'a> Session<'a> {
         let noise = self.noise.take().unwrap_or_default();
         self.stderr.push(&noise);
         let output = self.output();
-        let said = [tail(&output.stderr, 1000), tail(&output.stdout, 1000)].join("\n");
+        let said = [output.stderr, output.stdout].concat();
         let fault = match why {
             NotStarted::Lost => {
                 let what = format!("the connection to `{name}` was lost before the command ran");
@@ -292,7 +292,7 @@ impl<'a> Session<'a> {
             NotStarted::Refused => format!("`{name}` refuses to run commands for this user"),
             NotStarted::Ended => format!("`{name}` did not start a shell for this user"),
         };
-        Fault::untouched(codes::RW0702, fault).detail(said.trim().to_owned()).help(
+        with_tail(Fault::untouched(codes::RW0702, fault), &said).help(
             "The account needs a login shell and /bin/sh; a forced command in authorized_keys, a \
              restricted shell or `nologin` does not do.",
         )
@@ -309,8 +309,7 @@ impl<'a> Session<'a> {
         } else {
             format!("`{name}` ended the session without saying how the command ended")
         };
-        Err(Fault::unknown(codes::RW0712, what)
-            .detail(tail(&output.stderr, 1000))
+        Err(with_tail(Fault::unknown(codes::RW0712, what), &output.stderr)
             .help("Look at the host before you go on: the command may still run, or have finished.")
             .result(output.to_value()))
     }
@@ -338,7 +337,7 @@ impl<'a> Session<'a> {
               the host.",
             )
         };
-        fault.detail(tail(&output.stderr, 1000)).help(help).result(output.to_value())
+        with_tail(fault, &output.stderr).help(help).result(output.to_value())
     }
 }
 
