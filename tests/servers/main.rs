@@ -9,4 +9,6 @@ mod support;
 
 mod approvals;
 mod http;
+mod process;
 mod scaffolding;
+mod ssh;
