@@ -14,6 +14,7 @@
 
 mod cards;
 mod forms;
+mod search;
 mod stream;
 mod view;
 
@@ -24,10 +25,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-
+use self::search::Search;
 pub use self::stream::RedactingStream;
-use self::view::{DECODERS, View};
 use super::{Map, Secret, Value};
 
 /// Secrets of fewer characters are not looked for.
@@ -35,15 +34,6 @@ pub const SHORTEST: usize = 4;
 /// What stands for the value of a masked column.
 pub const MASKED: &str = "‹masked›";
 
-/// Forms that are shorter are not looked for across line breaks: numbers in a column below each
-/// other would be taken for them.
-const SHORTEST_ACROSS_LINES: usize = 8;
-/// Up to this size of all forms, the fastest automaton is used; it needs the most memory.
-const SMALL: usize = 16 * 1024;
-/// How many escapes are looked through.
-const LAYERS: usize = 2;
-/// One character may be written with so many bytes: `&#x0041;`, or with colours around it.
-const WIDEST_CHARACTER: usize = 12;
 /// Longer than any card number or track with what must be seen around it.
 const LONGEST_CARD: usize = 256;
 
@@ -65,14 +55,6 @@ struct Known {
     search: Option<Arc<Search>>,
 }
 
-/// What is looked for. Replaced as a whole when something is learned.
-struct Search {
-    automaton: AhoCorasick,
-    /// What is shown, by number of the form.
-    shown: Vec<String>,
-    reach: usize,
-}
-
 /// Something that must not be seen.
 struct Finding {
     range: Range<usize>,
@@ -91,25 +73,6 @@ impl Finding {
 
     fn secret(range: Range<usize>, shown: String) -> Self {
         Self { range, shown, rank: 2 }
-    }
-}
-
-/// Bytes, and how to come back from them to the text that they were decoded from.
-struct Layer<'a> {
-    bytes: &'a [u8],
-    below: Option<(&'a View, &'a Layer<'a>)>,
-}
-
-impl<'a> Layer<'a> {
-    fn over(&'a self, view: &'a View) -> Layer<'a> {
-        Layer { bytes: &view.bytes, below: Some((view, self)) }
-    }
-
-    fn source(&self, range: Range<usize>) -> Range<usize> {
-        match self.below {
-            Some((view, below)) => below.source(view.source(&range)),
-            None => range,
-        }
     }
 }
 
@@ -137,7 +100,7 @@ impl Redactor {
         }
         if known.forms.len() > before {
             known.longest = known.longest.max(secret.expose().len());
-            known.search = Search::new(&known).map(Arc::new);
+            known.search = Search::new(&known.forms, &known.shown, known.longest).map(Arc::new);
         }
     }
 
@@ -228,7 +191,7 @@ impl Redactor {
 
     /// How many bytes may stand between the begin and the end of a finding.
     fn reach(&self) -> usize {
-        self.search().map_or(0, |search| search.reach) + LONGEST_CARD
+        self.search().map_or(0, |search| search.reach()) + LONGEST_CARD
     }
 
     fn search(&self) -> Option<Arc<Search>> {
@@ -246,70 +209,6 @@ impl Redactor {
         }
         cards::find(source, from, &mut found);
         found
-    }
-}
-
-impl Search {
-    fn new(known: &Known) -> Option<Self> {
-        let Known { forms, shown, longest, .. } = known;
-        let size: usize = forms.keys().map(Vec::len).sum();
-        let kind =
-            if size <= SMALL { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
-        // All overlapping matches are wanted: one secret may begin inside of another.
-        let automaton = AhoCorasick::builder()
-            .kind(Some(kind))
-            .build(forms.keys())
-            .or_else(|_| AhoCorasick::new(forms.keys()))
-            .ok()?;
-        Some(Self {
-            automaton,
-            shown: forms.values().map(|number| shown[*number].clone()).collect(),
-            // An encoded form has line breaks at most: twice its length is plenty.
-            reach: forms
-                .keys()
-                .map(|form| form.len() * 2)
-                .fold(longest * WIDEST_CHARACTER, usize::max),
-        })
-    }
-
-    fn find(&self, source: &[u8], found: &mut Vec<Finding>) {
-        let whole = Layer { bytes: source, below: None };
-        match view::joined(source) {
-            Some(view) => {
-                // A sequence may have eaten the first letter of a secret behind it.
-                if memchr::memchr(0x1b, source).is_some() {
-                    self.matches(&whole, &whole, found);
-                }
-                self.search(&whole.over(&view), &whole, LAYERS, found);
-            }
-            None => self.search(&whole, &whole, LAYERS, found),
-        }
-    }
-
-    fn search(&self, layer: &Layer, whole: &Layer, layers: usize, found: &mut Vec<Finding>) {
-        self.matches(layer, whole, found);
-        if layers == 0 || memchr::memchr3(b'\\', b'%', b'&', layer.bytes).is_none() {
-            return;
-        }
-        for view in DECODERS.iter().filter_map(|decode| decode(layer.bytes)) {
-            let decoded = layer.over(&view);
-            match view::joined(&view.bytes) {
-                Some(joined) => self.search(&decoded.over(&joined), whole, layers - 1, found),
-                None => self.search(&decoded, whole, layers - 1, found),
-            }
-        }
-    }
-
-    fn matches(&self, layer: &Layer, whole: &Layer, found: &mut Vec<Finding>) {
-        for m in self.automaton.find_overlapping_iter(layer.bytes) {
-            let range = layer.source(m.range());
-            let lines = m.len() < SHORTEST_ACROSS_LINES
-                && memchr::memchr2(b'\n', b'\r', &whole.bytes[range.clone()]).is_some();
-            if !lines {
-                let shown = self.shown[m.pattern().as_usize()].clone();
-                found.push(Finding::secret(range, shown));
-            }
-        }
     }
 }
 
@@ -560,7 +459,7 @@ mod tests {
         assert_eq!(masked(Value::Int(4_111_111_111_111_111)), card());
         assert_eq!(masked(Value::Decimal("4111111111111111".parse().unwrap())), card());
         assert_eq!(masked(Value::Float(4_111_111_111_111_111.0)), card());
-        assert_eq!(masked(Value::Bytes(b"48913377".to_vec())).1, true);
+        assert!(masked(Value::Bytes(b"48913377".to_vec())).1);
         let amount = Value::Decimal("4111111111111111.00".parse().unwrap());
         assert_eq!(masked(amount.clone()), (amount, false));
         let kept = Value::Secret(Secret::new("s", "1", "48913377".into()));

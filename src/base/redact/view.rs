@@ -66,8 +66,11 @@ pub(super) const DECODERS: &[Decoder] = &[backslashes, percents, entities];
 /// Takes out what splits a word without being part of it: line breaks with the indentation behind
 /// them, terminal sequences, NUL and zero-width characters.
 pub(super) fn joined(source: &[u8]) -> Option<View> {
-    let rare = memchr(0, source).is_some()
-        || ZERO_WIDTH.iter().any(|z| memmem::find(source, z.as_bytes()).is_some());
+    // The bytes that NUL and the zero-width characters begin with; most output has none of them.
+    let rare = memchr3(0, 0xe2, 0xef, source).is_some_and(|_| {
+        memchr(0, source).is_some()
+            || ZERO_WIDTH.iter().any(|z| memmem::find(source, z.as_bytes()).is_some())
+    });
     let next = |from: usize| {
         let rest = &source[from..];
         if rare {
