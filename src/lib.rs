@@ -3,6 +3,7 @@ pub mod actions;
 pub mod approvals;
 pub mod base;
 pub mod diagnostics;
+pub mod driver;
 pub mod engine;
 pub mod expression;
 pub mod language;

@@ -20,7 +20,10 @@ mod step;
 mod templates;
 mod uses;
 
-use std::{collections::{BTreeMap, HashMap}, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 pub use checks::environments::check_in_project;
 pub use given::{Given, given_from_yaml, inputs};

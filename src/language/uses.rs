@@ -29,12 +29,7 @@ pub(super) struct Position<'a> {
 
 /// Every step in the order in which it is written, a group before what is in it.
 pub(super) fn positions(runbook: &Runbook) -> Vec<Position<'_>> {
-    fn walk<'a>(
-        steps: &'a [Step],
-        part: Part,
-        parents: &[&'a Step],
-        out: &mut Vec<Position<'a>>,
-    ) {
+    fn walk<'a>(steps: &'a [Step], part: Part, parents: &[&'a Step], out: &mut Vec<Position<'a>>) {
         for step in steps {
             out.push(Position { step, part, parents: parents.to_vec() });
             if let Body::Group(inner) = &step.body {

@@ -40,6 +40,16 @@ pub fn link(previous: &Digest, seq: Seq, at: &str, body: &str) -> Digest {
     Digest::of_parts([previous.0.as_bytes(), &seq.to_be_bytes(), at.as_bytes(), body.as_bytes()])
 }
 
+/// When the first of these events happened.
+///
+/// # Errors
+///
+/// `Unusable` when there is none.
+pub fn first_time(events: &[(Timestamp, Event)]) -> Result<Timestamp, StoreError> {
+    let first = events.first().map(|(at, _)| *at);
+    first.ok_or_else(|| StoreError::Unusable("a run must begin with `run.created`".into()))
+}
+
 /// Rows for these events, behind the event `after` whose hash is `previous`.
 ///
 /// # Errors
@@ -48,24 +58,23 @@ pub fn link(previous: &Digest, seq: Seq, at: &str, body: &str) -> Digest {
 pub fn extend(
     previous: Digest,
     after: Seq,
-    at: Timestamp,
-    events: &[Event],
+    events: &[(Timestamp, Event)],
 ) -> Result<Vec<(Row, Recorded)>, StoreError> {
-    if after == 0 && !matches!(events.first(), Some(Event::RunCreated(_))) {
+    if after == 0 && !matches!(events.first(), Some((_, Event::RunCreated(_)))) {
         return Err(StoreError::Unusable("a run must begin with `run.created`".into()));
     }
-    let at_text = stamp(at);
     let mut head = previous;
     let mut seq = after;
     events
         .iter()
-        .map(|event| {
+        .map(|(at, event)| {
+            let at_text = stamp(*at);
             let body = serde_json::to_string(event)
                 .map_err(|e| StoreError::Unusable(format!("an event can't be written: {e}")))?;
             seq += 1;
             head = link(&head, seq, &at_text, &body);
-            let row = Row { seq, at: at_text.clone(), body, hash: head.clone() };
-            let recorded = Recorded { seq, at, event: event.clone(), hash: head.clone() };
+            let row = Row { seq, at: at_text, body, hash: head.clone() };
+            let recorded = Recorded { seq, at: *at, event: event.clone(), hash: head.clone() };
             Ok((row, recorded))
         })
         .collect()
@@ -120,12 +129,12 @@ pub fn verify(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::suite::{at, created, note};
+    use crate::store::suite::{at, created, dated, note};
 
     fn rows() -> Vec<Row> {
         let start = genesis("j", &RunId("r".into()));
         let events = [created(), note("one"), note("two"), note("three")];
-        extend(start, 0, at(1), &events).unwrap().into_iter().map(|(row, _)| row).collect()
+        extend(start, 0, &dated(at(1), &events)).unwrap().into_iter().map(|(row, _)| row).collect()
     }
 
     fn check(rows: Vec<Row>, head: &Digest) -> Result<Vec<Recorded>, String> {
@@ -188,6 +197,6 @@ mod tests {
     #[test]
     fn a_run_begins_with_its_creation() {
         let start = genesis("j", &RunId("r".into()));
-        assert!(extend(start, 0, at(1), &[note("one")]).is_err());
+        assert!(extend(start, 0, &dated(at(1), &[note("one")])).is_err());
     }
 }

@@ -60,14 +60,13 @@ impl Run {
     fn append(
         &mut self,
         previous: Digest,
-        at: Timestamp,
-        events: &[Event],
+        events: &[(Timestamp, Event)],
         summary: &Summary,
     ) -> Result<Vec<Recorded>, StoreError> {
         let after = self.rows.len() as Seq;
         let head = previous.clone();
         let (rows, recorded): (Vec<Row>, Vec<Recorded>) =
-            chain::extend(previous, after, at, events)?.into_iter().unzip();
+            chain::extend(previous, after, events)?.into_iter().unzip();
         self.rows.extend(rows);
         let head = self.rows.last().map_or(head, |row| row.hash.clone());
         self.summary = Summary { head: Some(head), ..summary.clone() };
@@ -107,10 +106,10 @@ impl Store for MemoryStore {
         &self,
         run: &RunId,
         holder: &str,
-        at: Timestamp,
-        events: &[Event],
+        events: &[(Timestamp, Event)],
         summary: &Summary,
     ) -> Result<(Lease, Vec<Recorded>), StoreError> {
+        let at = chain::first_time(events)?;
         let mut state = self.state();
         if state.runs.contains_key(run) {
             return Err(StoreError::Unusable(format!("run {run} is in this journal already")));
@@ -122,7 +121,7 @@ impl Store for MemoryStore {
             epoch: 1,
             holder: Some((holder.to_owned(), time::after(at, LEASE_TIME))),
         };
-        let recorded = new.append(chain::genesis(&self.journal, run), at, events, summary)?;
+        let recorded = new.append(chain::genesis(&self.journal, run), events, summary)?;
         state.runs.insert(run.clone(), new);
         Ok((Lease { run: run.clone(), holder: holder.to_owned(), epoch: 1 }, recorded))
     }
@@ -131,14 +130,13 @@ impl Store for MemoryStore {
         &self,
         lease: &Lease,
         after: Seq,
-        at: Timestamp,
-        events: &[Event],
+        events: &[(Timestamp, Event)],
         summary: &Summary,
     ) -> Result<Vec<Recorded>, StoreError> {
         let mut state = self.state();
         let run = state.leased(lease)?;
         match run.rows.last().map(|row| (row.seq, row.hash.clone())) {
-            Some((seq, hash)) if seq == after => run.append(hash, at, events, summary),
+            Some((seq, hash)) if seq == after => run.append(hash, events, summary),
             _ => Err(StoreError::Lost),
         }
     }

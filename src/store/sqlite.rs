@@ -157,12 +157,11 @@ impl SqliteStore {
         connection: &mut SqliteConnection,
         run: &RunId,
         (previous, after): (Digest, Seq),
-        at: Timestamp,
-        events: &[Event],
+        events: &[(Timestamp, Event)],
     ) -> Result<(Vec<Recorded>, Digest), StoreError> {
         let mut head = previous.clone();
         let mut recorded = Vec::with_capacity(events.len());
-        for (row, event) in chain::extend(previous, after, at, events)? {
+        for (row, event) in chain::extend(previous, after, events)? {
             sqlx::query("INSERT INTO events(run, seq, at, body, hash) VALUES (?, ?, ?, ?, ?)")
                 .bind(&run.0)
                 .bind(signed(row.seq)?)
@@ -265,10 +264,10 @@ impl Store for SqliteStore {
         &self,
         run: &RunId,
         holder: &str,
-        at: Timestamp,
-        events: &[Event],
+        events: &[(Timestamp, Event)],
         summary: &Summary,
     ) -> Result<(Lease, Vec<Recorded>), StoreError> {
+        let at = chain::first_time(events)?;
         let mut taken = self.take(&self.writer).await?;
         let mut tx = taken.connection.begin_with(WRITE).await.map_err(|e| self.failed(&e))?;
         self.guard(&mut tx).await?;
@@ -281,7 +280,7 @@ impl Store for SqliteStore {
             Err(e) => return Err(e),
         }
         let start = (chain::genesis(&self.journal, run), 0);
-        let (recorded, head) = self.insert(&mut tx, run, start, at, events).await?;
+        let (recorded, head) = self.insert(&mut tx, run, start, events).await?;
         sqlx::query("INSERT INTO runs(run, created, summary) VALUES (?, ?, ?)")
             .bind(&run.0)
             .bind(stamp(at))
@@ -305,8 +304,7 @@ impl Store for SqliteStore {
         &self,
         lease: &Lease,
         after: Seq,
-        at: Timestamp,
-        events: &[Event],
+        events: &[(Timestamp, Event)],
         summary: &Summary,
     ) -> Result<Vec<Recorded>, StoreError> {
         let mut taken = self.take(&self.writer).await?;
@@ -323,7 +321,7 @@ impl Store for SqliteStore {
             Some((seq, hash)) if u64::try_from(seq) == Ok(after) => (Digest(hash), after),
             _ => return Err(StoreError::Lost),
         };
-        let (recorded, head) = self.insert(&mut tx, &lease.run, start, at, events).await?;
+        let (recorded, head) = self.insert(&mut tx, &lease.run, start, events).await?;
         sqlx::query("UPDATE runs SET summary = ? WHERE run = ?")
             .bind(json(&Summary { head: Some(head), ..summary.clone() })?)
             .bind(&lease.run.0)

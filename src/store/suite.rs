@@ -50,6 +50,11 @@ pub(crate) fn note(text: &str) -> Event {
     Event::NoteWritten { node: NodeId::new("note"), text: text.into() }
 }
 
+/// The events, all of one time.
+pub(crate) fn dated(at: Timestamp, events: &[Event]) -> Vec<(Timestamp, Event)> {
+    events.iter().map(|event| (at, event.clone())).collect()
+}
+
 pub(crate) fn id(name: &str) -> RunId {
     RunId(name.into())
 }
@@ -60,7 +65,7 @@ pub(crate) fn summary(status: &str) -> Summary {
 
 pub(crate) async fn start(store: &dyn Store, name: &str, second: i64) -> Lease {
     let (run, events) = (id(name), [created()]);
-    store.create(&run, "one", at(second), &events, &summary("running")).await.unwrap().0
+    store.create(&run, "one", &dated(at(second), &events), &summary("running")).await.unwrap().0
 }
 
 /// Every case, each with a journal of its own.
@@ -81,10 +86,10 @@ async fn appended_events_are_read(store: &dyn Store) {
     let run = id("r");
     let events = [created(), note("first")];
     let (lease, made) =
-        store.create(&run, "one", at(0), &events, &summary("running")).await.unwrap();
+        store.create(&run, "one", &dated(at(0), &events), &summary("running")).await.unwrap();
     let more = [note("second"), note("‹third› \"\u{0}'")];
     let later = Timestamp::new(at(1).as_second(), 123_456_789).unwrap();
-    let added = store.append(&lease, 2, later, &more, &summary("waiting")).await.unwrap();
+    let added = store.append(&lease, 2, &dated(later, &more), &summary("waiting")).await.unwrap();
     let read = store.read(&run, 0).await.unwrap();
     assert_eq!(read, [made, added.clone()].concat());
     assert_eq!(read.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
@@ -100,17 +105,17 @@ async fn appended_events_are_read(store: &dyn Store) {
 async fn an_append_has_one_place(store: &dyn Store) {
     let lease = start(store, "r", 0).await;
     for after in [0, 2, 99] {
-        let refused = store.append(&lease, after, at(1), &[note("x")], &summary("")).await;
+        let refused = store.append(&lease, after, &dated(at(1), &[note("x")]), &summary("")).await;
         assert!(matches!(refused, Err(StoreError::Lost)), "{after}: {refused:?}");
     }
-    store.append(&lease, 1, at(1), &[note("x")], &summary("running")).await.unwrap();
-    assert!(store.append(&lease, 1, at(1), &[note("x")], &summary("")).await.is_err());
+    store.append(&lease, 1, &dated(at(1), &[note("x")]), &summary("running")).await.unwrap();
+    assert!(store.append(&lease, 1, &dated(at(1), &[note("x")]), &summary("")).await.is_err());
     let read = store.read(&id("r"), 0).await.unwrap();
     assert_eq!(read.len(), 2);
     assert_eq!(store.list(1).await.unwrap()[0].1.status, "running");
-    let again = store.create(&id("r"), "two", at(2), &[created()], &summary("")).await;
+    let again = store.create(&id("r"), "two", &dated(at(2), &[created()]), &summary("")).await;
     assert!(matches!(again, Err(StoreError::Unusable(_))), "{again:?}");
-    let headless = store.create(&id("s"), "two", at(2), &[note("x")], &summary("")).await;
+    let headless = store.create(&id("s"), "two", &dated(at(2), &[note("x")]), &summary("")).await;
     assert!(matches!(headless, Err(StoreError::Unusable(_))), "{headless:?}");
     assert!(matches!(store.read(&id("s"), 0).await, Err(StoreError::NoRun(_))));
 }
@@ -142,16 +147,16 @@ async fn an_old_lease_changes_nothing(store: &dyn Store) {
     let run = id("r");
     let old = start(store, "r", 0).await;
     let new = store.claim(&run, "one", at(60)).await.unwrap();
-    let lost = store.append(&old, 1, at(61), &[note("x")], &summary("")).await;
+    let lost = store.append(&old, 1, &dated(at(61), &[note("x")]), &summary("")).await;
     assert!(matches!(lost, Err(StoreError::Lost)), "{lost:?}");
     assert!(matches!(store.renew(&old, at(61)).await, Err(StoreError::Lost)));
     assert!(matches!(store.lock(&old, &["a".into()], at(61)).await, Err(StoreError::Lost)));
     store.release(&old).await.unwrap();
     assert_eq!(store.holder(&run, at(62)).await.unwrap().as_deref(), Some("one"));
-    store.append(&new, 1, at(62), &[note("y")], &summary("")).await.unwrap();
+    store.append(&new, 1, &dated(at(62), &[note("y")]), &summary("")).await.unwrap();
     store.release(&new).await.unwrap();
     assert!(matches!(
-        store.append(&new, 2, at(63), &[note("z")], &summary("")).await,
+        store.append(&new, 2, &dated(at(63), &[note("z")]), &summary("")).await,
         Err(StoreError::Lost)
     ));
     assert_eq!(store.read(&run, 0).await.unwrap().len(), 2);
@@ -208,9 +213,9 @@ async fn locks_of_a_run_that_is_over_are_free(store: &dyn Store) {
     store.lock(&r, &names(&["a"]), at(1)).await.unwrap();
     // Nobody holds the run, but it is not over: what it changed may not stay.
     assert!(store.lock(&s, &names(&["a"]), at(500)).await.is_err());
-    store.append(&r, 1, at(2), &[note("x")], &summary("in_doubt")).await.unwrap();
+    store.append(&r, 1, &dated(at(2), &[note("x")]), &summary("in_doubt")).await.unwrap();
     assert!(store.lock(&s, &names(&["a"]), at(500)).await.is_err());
-    store.append(&r, 2, at(3), &[note("x")], &summary("failed")).await.unwrap();
+    store.append(&r, 2, &dated(at(3), &[note("x")]), &summary("failed")).await.unwrap();
     // It is over, but its process is still there.
     assert!(store.lock(&s, &names(&["a"]), at(4)).await.is_err());
     store.lock(&s, &names(&["a"]), at(500)).await.unwrap();
@@ -229,7 +234,7 @@ async fn what_is_not_there_is_said(store: &dyn Store) {
         );
     };
     missing(store.read(&run, 0).await.map(drop));
-    missing(store.append(&lease, 0, at(0), &[created()], &summary("")).await.map(drop));
+    missing(store.append(&lease, 0, &dated(at(0), &[created()]), &summary("")).await.map(drop));
     missing(store.claim(&run, "one", at(0)).await.map(drop));
     missing(store.renew(&lease, at(0)).await);
     missing(store.release(&lease).await);
@@ -249,7 +254,7 @@ async fn concurrent_appends_make_one_chain(store: Arc<dyn Store>) {
                 let (store, lease) = (store.clone(), lease.clone());
                 tokio::spawn(async move {
                     let event = [note(&format!("{round} {i}"))];
-                    store.append(&lease, round, at(1), &event, &summary("running")).await
+                    store.append(&lease, round, &dated(at(1), &event), &summary("running")).await
                 })
             })
             .collect();

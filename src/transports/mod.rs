@@ -6,8 +6,5 @@
 pub mod http;
 mod output;
 pub mod process;
-pub mod sql;
+//SQL
 pub mod ssh;
-mod targets;
-
-pub use targets::open;

@@ -58,12 +58,17 @@ fn words(kind: &K) -> (Code, String, &'static str) {
             "a `:` that makes a key where none may stand",
             "quote the text if the colon belongs to it; else check the indentation of this line",
         ),
-        K::TabInBlockIndentation | K::TabInIndentation | K::TabNotAllowed
-        | K::TabAtBlockScalarStart | K::TabInPlainScalar | K::InvalidBlockEntryWhitespace
+        K::TabInBlockIndentation
+        | K::TabInIndentation
+        | K::TabNotAllowed
+        | K::TabAtBlockScalarStart
+        | K::TabInPlainScalar
+        | K::InvalidBlockEntryWhitespace
         | K::InvalidMappingValueWhitespace => {
             ("a tab where only spaces may stand", "indent with spaces")
         }
-        K::UnclosedQuotedScalar | K::InvalidQuotedScalarIndent
+        K::UnclosedQuotedScalar
+        | K::InvalidQuotedScalarIndent
         | K::DocumentIndicatorInQuotedScalar => (
             "a quote is not closed, or its text goes on at the wrong indentation",
             "close the quote on its line, or use a block (`|`) for long text",
@@ -72,18 +77,25 @@ fn words(kind: &K) -> (Code, String, &'static str) {
             "text behind a closing quote",
             "quote the whole text; within '…' a quote is written twice",
         ),
-        K::UnknownQuotedScalarEscape | K::InvalidQuotedScalarHexEscape
-        | K::InvalidLowSurrogateHexEscape | K::InvalidLowSurrogate | K::MissingLowSurrogate
-        | K::UnpairedLowSurrogate | K::InvalidUnicodeEscape => (
+        K::UnknownQuotedScalarEscape
+        | K::InvalidQuotedScalarHexEscape
+        | K::InvalidLowSurrogateHexEscape
+        | K::InvalidLowSurrogate
+        | K::MissingLowSurrogate
+        | K::UnpairedLowSurrogate
+        | K::InvalidUnicodeEscape => (
             "a `\\` escape that does not exist in YAML",
             "write `\\\\` for a backslash, or use single quotes or a block (`|`)",
         ),
         K::SimpleKeyExpected | K::InvalidSimpleKey => {
             ("a line that is neither `key: value` nor part of a text", INDENT)
         }
-        K::ExpectedFlowMappingSeparator | K::ExpectedFlowSequenceSeparator
-        | K::MisplacedFlowCollectionEnd | K::UnexpectedEofFlowSequence
-        | K::UnexpectedEofFlowMapping | K::UnexpectedEofImplicitFlowMapping
+        K::ExpectedFlowMappingSeparator
+        | K::ExpectedFlowSequenceSeparator
+        | K::MisplacedFlowCollectionEnd
+        | K::UnexpectedEofFlowSequence
+        | K::UnexpectedEofFlowMapping
+        | K::UnexpectedEofImplicitFlowMapping
         | K::FlowMappingValueAdjacentCollection => (
             "a list `[…]` or map `{…}` on one line that does not close properly",
             "put a comma between entries, close each bracket, and quote texts with `,` or `{{`",
@@ -99,10 +111,9 @@ fn words(kind: &K) -> (Code, String, &'static str) {
         K::UnexpectedEof | K::UnexpectedEofBlockMapping | K::UnexpectedEofBlockSequence => {
             ("the file ends too early", "complete the last entry")
         }
-        K::MissingAnchorOrAliasName => (
-            "`&` or `*` without a name behind it",
-            "quote a text that begins with `&` or `*`",
-        ),
+        K::MissingAnchorOrAliasName => {
+            ("`&` or `*` without a name behind it", "quote a text that begins with `&` or `*`")
+        }
         K::BomInsideDocument => ("a byte order mark inside of the file", "remove it"),
         _ => ("this does not fit the lines around it", INDENT),
     };

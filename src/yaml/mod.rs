@@ -185,9 +185,11 @@ pub fn finish(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut left = 0_usize;
     for diagnostic in diagnostics {
         // Two aliases of one anchor find the same fault at the same place; those are neighbours.
-        let twice = kept.iter().rev().take_while(|k| k.place == diagnostic.place).any(|k| {
-            k.code == diagnostic.code && k.message == diagnostic.message
-        });
+        let twice = kept
+            .iter()
+            .rev()
+            .take_while(|k| k.place == diagnostic.place)
+            .any(|k| k.code == diagnostic.code && k.message == diagnostic.message);
         match (twice, kept.len() < MAX_DIAGNOSTICS) {
             (true, _) => {}
             (false, true) => kept.push(diagnostic),

@@ -378,15 +378,15 @@ mod tests {
         fields.not_yet(&["later"], &mut out);
         fields.finish(&mut out);
         let messages: Vec<_> = out.iter().map(|d| d.message.as_str()).collect();
-        assert_eq!(messages, [
-            "a thing needs the key `name`",
-            "`later` is not supported by this version yet",
-            "unknown key `nmae` in a thing",
-        ]);
         assert_eq!(
-            out[2].help.as_deref(),
-            Some("did you mean `name`? Allowed here: `id`, `name`")
+            messages,
+            [
+                "a thing needs the key `name`",
+                "`later` is not supported by this version yet",
+                "unknown key `nmae` in a thing",
+            ]
         );
+        assert_eq!(out[2].help.as_deref(), Some("did you mean `name`? Allowed here: `id`, `name`"));
     }
 
     #[test]
@@ -401,14 +401,17 @@ mod tests {
         assert_eq!(duration(of("e"), "`e`", &mut out), None);
         assert_eq!(regex(of("f"), "`f`", &mut out), None);
         let said: Vec<_> = out.iter().map(|d| (d.code.as_str(), d.message.as_str())).collect();
-        assert_eq!(said, [
-            ("RW0203", "`a` must be text, but is an integer"),
-            ("RW0205", "`no` is a boolean for some readers of YAML and text for others"),
-            ("RW0203", "`c` must be text, but is a list"),
-            ("RW0203", "`d` must be text, but is empty"),
-            ("RW0203", "`e`: `5` has no unit; write `5s`, `5m` or `5h`"),
-            ("RW0204", "`f` is not a regular expression: unclosed character class"),
-        ]);
+        assert_eq!(
+            said,
+            [
+                ("RW0203", "`a` must be text, but is an integer"),
+                ("RW0205", "`no` is a boolean for some readers of YAML and text for others"),
+                ("RW0203", "`c` must be text, but is a list"),
+                ("RW0203", "`d` must be text, but is empty"),
+                ("RW0203", "`e`: `5` has no unit; write `5s`, `5m` or `5h`"),
+                ("RW0204", "`f` is not a regular expression: unclosed character class"),
+            ]
+        );
     }
 
     #[test]

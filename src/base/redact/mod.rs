@@ -162,6 +162,15 @@ impl Redactor {
         }
     }
 
+    /// The value of a field of this name, outside of its map.
+    pub fn field(&self, name: &str, value: &Value) -> Value {
+        match value {
+            Value::Null | Value::Secret(_) => value.clone(),
+            _ if self.columns.contains(&name.to_lowercase()) => Value::text(MASKED),
+            _ => self.value(value).0,
+        }
+    }
+
     fn number(&self, value: &Value, text: &str) -> (Value, bool) {
         match self.bytes(text.as_bytes()) {
             Cow::Borrowed(_) => (value.clone(), false),

@@ -8,7 +8,7 @@ use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::suite::{self, at, created, id, note, start, summary};
+use crate::store::suite::{self, at, created, dated, id, note, start, summary};
 
 struct Place {
     _scratch: TempDir,
@@ -40,7 +40,7 @@ async fn journal() -> (Place, SqliteStore, Lease) {
     let store = place.open().await.unwrap();
     let lease = start(&store, "r", 0).await;
     let events = [note("one"), note("two"), note("three")];
-    store.append(&lease, 1, at(1), &events, &summary("running")).await.unwrap();
+    store.append(&lease, 1, &dated(at(1), &events), &summary("running")).await.unwrap();
     (place, store, lease)
 }
 
@@ -73,7 +73,7 @@ async fn a_journal_is_the_same_after_opening_it_again() {
     let store = place.open().await.unwrap();
     assert_eq!(store.journal_id().await.unwrap(), journal);
     assert_eq!(store.read(&id("r"), 0).await.unwrap(), events);
-    store.append(&lease, 4, at(2), &[note("four")], &summary("running")).await.unwrap();
+    store.append(&lease, 4, &dated(at(2), &[note("four")]), &summary("running")).await.unwrap();
     let other = Place::new().open().await.unwrap();
     assert_ne!(other.journal_id().await.unwrap(), journal);
 }
@@ -149,7 +149,7 @@ async fn tampering_with_the_schema_shows() {
         let (place, store, lease) = journal().await;
         place.tamper(statement).await;
         if !statement.contains("PRAGMA") {
-            let refused = store.append(&lease, 4, at(2), &[note("x")], &summary("")).await;
+            let refused = store.append(&lease, 4, &dated(at(2), &[note("x")]), &summary("")).await;
             assert!(why(refused).contains(words), "{statement}");
         }
         drop(store);
@@ -180,13 +180,13 @@ async fn a_full_disk_is_said_and_leaves_the_chain_whole() {
         sqlx::query(limit).execute(writer.as_mut().unwrap()).await.unwrap();
     }
     let large = note(&"x".repeat(1 << 20));
-    let full = store.append(&lease, 4, at(2), &[large], &summary("")).await;
+    let full = store.append(&lease, 4, &dated(at(2), &[large]), &summary("")).await;
     assert!(
         matches!(&full, Err(StoreError::Unusable(why)) if why.contains("the disk is full")),
         "{full:?}"
     );
     assert_eq!(store.read(&id("r"), 0).await.unwrap().len(), 4);
-    store.append(&lease, 4, at(3), &[note("x")], &summary("")).await.unwrap();
+    store.append(&lease, 4, &dated(at(3), &[note("x")]), &summary("")).await.unwrap();
 }
 
 #[tokio::test]
@@ -196,7 +196,8 @@ async fn an_append_that_nobody_waits_for_is_whole_or_absent() {
     for patience in 0..60 {
         let events = [note("a"), note("b")];
         let summary = summary("running");
-        let append = store.append(&lease, after, at(2), &events, &summary);
+        let events = dated(at(2), &events);
+        let append = store.append(&lease, after, &events, &summary);
         tokio::select! {
             biased;
             done = append => drop(done.unwrap()),
@@ -216,7 +217,7 @@ async fn a_locked_file_is_waited_for() {
     let mut other = schema::connect(&place.path).await.unwrap();
     let tx = other.begin_with(WRITE).await.unwrap();
     let waiting = tokio::spawn(async move {
-        store.append(&lease, 4, at(2), &[note("x")], &summary("")).await.map(|r| r.len())
+        store.append(&lease, 4, &dated(at(2), &[note("x")]), &summary("")).await.map(|r| r.len())
     });
     tokio::task::yield_now().await;
     tx.commit().await.unwrap();
@@ -238,7 +239,10 @@ async fn measure_appends() {
     let count = 500u64;
     let start = std::time::Instant::now();
     for i in 0..count {
-        store.append(&lease, 4 + i, at(2), &[note("x")], &summary("running")).await.unwrap();
+        store
+            .append(&lease, 4 + i, &dated(at(2), &[note("x")]), &summary("running"))
+            .await
+            .unwrap();
     }
     let appends = start.elapsed();
     let mut file = std::fs::File::create(place.path.with_extension("fsync")).unwrap();

@@ -107,16 +107,6 @@ fn expand_home(path: &str) -> PathBuf {
 }
 
 impl Hosts {
-    /// Ends what cancelled commands left, then closes every connection.
-    pub async fn close(&self) {
-        self.cleanups.finish().await;
-        for host in self.hosts.values() {
-            if let Some(connection) = host.connection.lock().await.take() {
-                connection.close().await;
-            }
-        }
-    }
-
     fn host(&self, name: &str) -> Result<&Host, Fault> {
         self.hosts.get(name).ok_or_else(|| {
             let hosts: Vec<&str> = self.hosts.keys().map(String::as_str).collect();
@@ -174,6 +164,16 @@ impl Hosts {
 impl SshTarget for Hosts {
     fn hosts(&self) -> Vec<String> {
         self.hosts.keys().cloned().collect()
+    }
+
+    /// Ends what cancelled commands left, then closes every connection.
+    async fn close(&self) {
+        self.cleanups.finish().await;
+        for host in self.hosts.values() {
+            if let Some(connection) = host.connection.lock().await.take() {
+                connection.close().await;
+            }
+        }
     }
 
     async fn identity(&self, host: &str) -> Result<String, Fault> {
