@@ -1,5 +1,7 @@
 //! Values in commands, read back by real shells: whatever is in one, it is one word.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::{borrow::Cow, process::Command};
 
 use runward::{
