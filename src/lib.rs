@@ -2,6 +2,7 @@
 pub mod actions;
 pub mod approvals;
 pub mod base;
+pub mod cli;
 pub mod diagnostics;
 pub mod driver;
 pub mod engine;
@@ -11,6 +12,7 @@ pub mod lua;
 pub mod model;
 pub mod ports;
 pub mod project;
+pub mod report;
 pub mod secrets;
 pub mod store;
 pub mod transports;

@@ -4,7 +4,7 @@ use super::{
     args::{AuditArgs, AuditCommand, Cli, ReportArgs, ReportFormat, RunsArgs, ShowArgs, StepArgs},
     compose::{Here, io_words},
     exit::Exit,
-    terminal::{Failure, Terminal},
+    terminal::{Failure, Terminal, WIDTH},
     watch,
 };
 use crate::{
@@ -95,8 +95,8 @@ pub async fn diff(cli: &Cli, terminal: Terminal, args: &StepArgs) -> Result<Exit
         any = true;
         let made = if s.diff.is_some() { "changed" } else { "would change" };
         let target = s.target.as_deref().unwrap_or_default();
-        terminal.out(&format!("{} {made} {}", style.strong(&s.node.to_string()), escape_line(target)));
-        for line in report::lines::diff_lines(diff, &style) {
+        terminal.out(&format!("{} {made} {}", style.heading(&s.node.to_string()), escape_line(target)));
+        for line in report::lines::diff_lines(diff, &style, WIDTH) {
             terminal.out(&format!("  {line}"));
         }
     }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::{
     args::{Cli, PlanArgs, ResumeArgs, RollbackArgs, RunArgs},
     begin,
-    compose::Here,
+    compose::{Here, SystemClock},
     exit::Exit,
     terminal::{Failure, Terminal},
     watch,
@@ -16,6 +16,7 @@ use crate::{
     driver::{Ended, Observer, Runner, Stop},
     engine::Run,
     model::event::RunStatus,
+    ports::Clock,
     report, store,
 };
 
@@ -55,7 +56,7 @@ pub async fn plan(cli: &Cli, terminal: Terminal, args: &PlanArgs) -> Result<Exit
     let begun = begin::begin(&here, terminal, &args.start, None, true).await?;
     let environment = begun.run.plan.environment.clone();
     // A plan is a run whose journal is thrown away, and that stops before each change.
-    let ports = here.ports(&here.project, &environment, store::memory::open())?;
+    let ports = here.ports(&here.project, &environment, Arc::new(store::MemoryStore::new("plan")))?;
     let transports = Arc::clone(&ports.transports);
     let holder = holder(&begun.created.operator.login, &begun.created.operator.host);
     let silent = Box::new(watch::Silent);
@@ -155,7 +156,7 @@ async fn drive(
     Ok(match ended {
         Ended::Finished(status) => {
             if !json {
-                watch::finish(terminal, run);
+                watch::finish(terminal, run, SystemClock.now());
             }
             Exit::of(status, remains)
         }

@@ -10,6 +10,9 @@ use crate::{
     report::style::Style,
 };
 
+/// Columns that a difference may take before its lines are broken.
+pub const WIDTH: usize = 100;
+
 /// The program's two outputs.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {

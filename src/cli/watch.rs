@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::terminal::Terminal;
+use super::{compose::SystemClock, terminal::{Terminal, WIDTH}};
 use crate::{
-    base::{NodeId, visible::escape_line},
+    base::{NodeId, Timestamp, time, visible::{escape, escape_line}},
     driver::Observer,
+    ports::Clock,
     engine::{Question, Run},
     model::{
         Event, Recorded,
@@ -70,7 +71,7 @@ impl Lines {
         if view.status == StepStatus::Succeeded
             && let Some(diff) = &view.diff
         {
-            for line in lines::diff_lines(diff, &self.style) {
+            for line in lines::diff_lines(diff, &self.style, WIDTH) {
                 self.say(&format!("    {line}"));
             }
         }
@@ -81,13 +82,13 @@ impl Lines {
         match event {
             Event::RunCreated(created) => self.say(&format!(
                 "{} {} in {} {}",
-                style.strong("run"),
+                style.heading("run"),
                 escape_line(&created.name),
-                style.strong(&created.environment),
-                style.faint(&format!("({})", run.id.short())),
+                style.heading(&created.environment),
+                style.dim(&format!("({})", run.id.short())),
             )),
             Event::RunResumed { by } => {
-                self.say(&style.faint(&format!("taken up by {}", escape_line(by))));
+                self.say(&style.dim(&format!("taken up by {}", escape_line(by))));
             }
             Event::ApprovalGiven { node, approval, .. } => self.say(&format!(
                 "{} {node} approved by {}",
@@ -96,33 +97,33 @@ impl Lines {
             )),
             Event::ApprovalRefused { node, by, reason, .. } => self.say(&format!(
                 "{} {node}: a decision of {} does not count: {}",
-                style.warn("!"),
+                style.warning("!"),
                 escape_line(by),
                 escape_line(reason)
             )),
             Event::ApprovalVoided { node, field, drift } => {
                 self.say(&format!(
                     "{} {node}: the approval is void, since the {field} has changed",
-                    style.warn("!")
+                    style.warning("!")
                 ));
-                for line in lines::diff_lines(drift, &style) {
+                for line in lines::diff_lines(drift, &style, WIDTH) {
                     self.say(&format!("    {line}"));
                 }
             }
-            Event::RetryScheduled { node, attempt, reason, .. } => self.say(&style.faint(&format!(
+            Event::RetryScheduled { node, attempt, reason, .. } => self.say(&style.dim(&format!(
                 "  {node}: attempt {attempt} follows: {}",
                 escape_line(reason)
             ))),
             Event::RollbackStarted { reason, nodes, .. } => {
                 let what = if nodes.is_empty() { "nothing to put back" } else { "putting back" };
-                self.say(&format!("{} {what}: {}", style.warn("↶"), escape_line(reason)));
+                self.say(&format!("{} {what}: {}", style.warning("↶"), escape_line(reason)));
             }
             Event::StateCaptured { node, moment: Moment::Restored, difference, .. } => {
                 if difference.is_empty() {
                     self.say(&format!("{} {node}: as before, proved", style.good("↶")));
                 } else {
                     self.say(&format!("{} {node}: not as before", style.bad("✗")));
-                    for line in lines::diff_lines(difference, &style) {
+                    for line in lines::diff_lines(difference, &style, WIDTH) {
                         self.say(&format!("    {line}"));
                     }
                 }
@@ -138,11 +139,11 @@ impl Lines {
                 escape_line(reason)
             )),
             Event::PhaseStarted { phase: Phase::OnFailure } => {
-                self.say(&style.faint("after the failure"));
+                self.say(&style.dim("after the failure"));
             }
             Event::CancelRequested { by, reason, .. } => self.say(&format!(
                 "{} {} asked to stop ({}): finishing what is under way",
-                style.warn("!"),
+                style.warning("!"),
                 escape_line(by),
                 escape_line(reason)
             )),
@@ -172,7 +173,7 @@ impl Observer for Lines {
     }
 
     fn waiting(&mut self, run: &Run, _: &[Question]) {
-        let view = run.view(run.started_at);
+        let view = run.view(SystemClock.now());
         for line in lines::waiting_lines(&view, &self.style) {
             self.say(&line);
         }
@@ -180,9 +181,14 @@ impl Observer for Lines {
 }
 
 /// The last words on a run that is over.
-pub fn finish(terminal: Terminal, run: &Run) {
-    let view = run.view(run.started_at);
-    for line in lines::end_lines(&view, &terminal.style()) {
-        terminal.out(&line);
+pub fn finish(terminal: Terminal, run: &Run, now: Timestamp) {
+    let view = run.view(now);
+    let style = terminal.style();
+    let took = time::show_duration(time::between(view.started_at, view.finished_at.unwrap_or(now)));
+    let status = style.of_run(view.status, &view.status.as_str().replace('_', " "));
+    terminal.out(&format!("{status} after {took}"));
+    if let Some(message) = view.message.as_deref().filter(|m| !m.is_empty()) {
+        terminal.out(&format!("  {}", escape(message).replace('\n', "\n  ")));
     }
+    terminal.out(&style.dim(&format!("  runward report {}", run.id.short())));
 }

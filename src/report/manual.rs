@@ -5,7 +5,7 @@ use crate::model::action_spec::{ActionSpec, ArgumentKind, EffectRule, Field};
 
 /// One line of the list.
 pub fn line(spec: &ActionSpec, style: &Style) -> String {
-    format!("{:<16} {:<12} {}", style.strong(&spec.name), effect(spec), spec.summary)
+    format!("{:<16} {:<12} {}", style.heading(&spec.name), effect(spec), spec.summary)
 }
 
 /// `read`, `change`, …, in a word or two.
@@ -20,12 +20,12 @@ fn effect(spec: &ActionSpec) -> &'static str {
 
 /// The whole manual.
 pub fn page(spec: &ActionSpec, style: &Style) -> String {
-    let mut out = format!("{}: {}\n", style.strong(&spec.name), spec.summary);
+    let mut out = format!("{}: {}\n", style.heading(&spec.name), spec.summary);
     out.push_str(&format!("\nEffect: {}\n", effect_words(spec)));
     if !spec.manual.trim().is_empty() {
         out.push_str(&format!("\n{}\n", spec.manual.trim()));
     }
-    out.push_str(&format!("\n{}\n", style.strong("Arguments")));
+    out.push_str(&format!("\n{}\n", style.heading("Arguments")));
     for argument in &spec.arguments {
         let needed = if argument.required { ", required" } else { "" };
         out.push_str(&format!(
@@ -35,12 +35,12 @@ pub fn page(spec: &ActionSpec, style: &Style) -> String {
             argument.summary
         ));
     }
-    out.push_str(&format!("\n{}\n", style.strong("Result")));
+    out.push_str(&format!("\n{}\n", style.heading("Result")));
     for field in &spec.result {
         out.push_str(&field_line(field));
     }
     for example in &spec.examples {
-        out.push_str(&format!("\n{} {}\n", style.strong("Example:"), example.title));
+        out.push_str(&format!("\n{} {}\n", style.heading("Example:"), example.title));
         for line in example.yaml.trim_end().lines() {
             out.push_str(&format!("  {line}\n"));
         }

@@ -220,13 +220,13 @@ impl Stage {
     }
 
     fn say(&self, text: &str) {
-        self.terminal.out(&format!("\n{}", self.terminal.style().strong(text)));
+        self.terminal.out(&format!("\n{}", self.terminal.style().heading(text)));
     }
 
     fn announce(&self, args: &[&str], who: &str) {
         let who = if who.is_empty() { String::new() } else { format!("{who} ") };
         let line = format!("  {who}$ runward {}", args.join(" "));
-        self.terminal.out(&self.terminal.style().warn(&line));
+        self.terminal.out(&self.terminal.style().warning(&line));
     }
 
     /// The limit, read from the database as any other program would.
