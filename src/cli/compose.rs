@@ -260,7 +260,7 @@ pub fn read_runbook(
     let loaded = crate::language::load(&shown(&file), &text, catalogue, &include);
     let mut diagnostics = loaded.diagnostics;
     if let Some(runbook) = &loaded.runbook {
-        diagnostics.extend(crate::language::check_in_project(runbook, project));
+        diagnostics.extend(crate::language::check_in_project(runbook, project, catalogue));
         for call in runbook.calls() {
             if let Some(action) = actions.get(&call.action) {
                 diagnostics.extend(action.check(call));

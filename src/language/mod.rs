@@ -26,7 +26,7 @@ use std::{
 };
 
 pub use checks::environments::check_in_project;
-pub use given::{Given, given_from_yaml, inputs};
+pub use given::{Given, given_from_yaml, inputs, values};
 pub use inputs::fields;
 
 use crate::{
