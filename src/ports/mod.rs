@@ -10,7 +10,7 @@ pub mod store;
 pub mod transport;
 pub mod verifier;
 
-pub use action::{Action, Actions, Arguments, Captured, Preview, StepContext};
+pub use action::{Action, Actions, Arguments, Captured, Preview, RowGuard, StepContext};
 pub use clock::Clock;
 pub use seal::Seal;
 pub use secrets::Secrets;
