@@ -8,6 +8,7 @@
 mod support;
 
 mod approvals;
+mod flagship;
 mod http;
 mod process;
 mod scaffolding;
