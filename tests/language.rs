@@ -4,6 +4,9 @@
 //! what is drawn for them. `project/` holds project files likewise, `environments/` runbooks that
 //! are checked against the project file there. `RUNWARD_UPDATE=1` writes the `.err` files anew.
 
+// What fails here fails a test, also outside of the functions marked as tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 #[path = "language/catalogue.rs"]
 mod catalogue;
 #[path = "language/hostile.rs"]
@@ -150,7 +153,8 @@ fn runbooks_are_held_against_the_project() {
 fn one_file_with_six_mistakes_tells_all_six() {
     let loaded = load(&folder("err/six_mistakes.yaml"));
     let mut codes: Vec<_> = loaded.diagnostics.iter().map(|d| d.code.as_str()).collect();
-    let places: Vec<_> = loaded.diagnostics.iter().map(|d| d.place.as_ref().unwrap().start().0).collect();
+    let places: Vec<_> =
+        loaded.diagnostics.iter().map(|d| d.place.as_ref().unwrap().start().0).collect();
     assert!(places.is_sorted(), "{places:?}");
     codes.sort_unstable();
     assert_eq!(codes, ["RW0201", "RW0203", "RW0205", "RW0302", "RW0401", "RW0407"]);
@@ -223,17 +227,20 @@ fn inputs_are_converted_and_every_fault_is_told() {
     let faults = language::inputs(&runbook, &bad).unwrap_err();
     let mut said: Vec<_> = faults.iter().map(|f| f.message.as_str()).collect();
     said.sort_unstable();
-    assert_eq!(said, [
-        "the input `amount` must be a decimal such as `12.50`, but is `1e9`",
-        "the input `count` must be a whole number, but is `5.5`",
-        "the input `day` must be a date such as `2026-01-31`, but is `yesterday`",
-        "the input `hosts` must be YAML or JSON: `[` is never closed",
-        "the input `note` (string) is missing: Why it is done",
-        "the input `token` is not of the form `[a-z]+`",
-        "the input `wait` is `9m`, more than the maximum 5m",
-        "the input `wait` is given twice",
-        "there is no input `cuont`",
-    ]);
+    assert_eq!(
+        said,
+        [
+            "the input `amount` must be a decimal such as `12.50`, but is `1e9`",
+            "the input `count` must be a whole number, but is `5.5`",
+            "the input `day` must be a date such as `2026-01-31`, but is `yesterday`",
+            "the input `hosts` must be YAML or JSON: `[` is never closed",
+            "the input `note` (string) is missing: Why it is done",
+            "the input `token` is not of the form `[a-z]+`",
+            "the input `wait` is `9m`, more than the maximum 5m",
+            "the input `wait` is given twice",
+            "there is no input `cuont`",
+        ]
+    );
     assert!(!drawn(&faults).contains("s3cret"), "{}", drawn(&faults));
 }
 

@@ -82,12 +82,7 @@ impl Reader<'_> {
     }
 
     /// A script stands in `script`, or in the file that `file` names.
-    fn script(
-        &mut self,
-        spec: &ActionSpec,
-        node: &Node,
-        arguments: &mut IndexMap<String, Tree>,
-    ) {
+    fn script(&mut self, spec: &ActionSpec, node: &Node, arguments: &mut IndexMap<String, Tree>) {
         let file = arguments.get("file").filter(|_| has_file(spec)).cloned();
         match (arguments.get("script"), file) {
             (Some(script), Some(file)) => {
@@ -167,12 +162,7 @@ fn inside(path: &str) -> Option<String> {
 }
 
 /// The value of an argument of this kind.
-fn written(
-    kind: &ArgumentKind,
-    node: &Node,
-    what: &str,
-    out: &mut Findings,
-) -> Option<Tree> {
+fn written(kind: &ArgumentKind, node: &Node, what: &str, out: &mut Findings) -> Option<Tree> {
     match kind {
         ArgumentKind::Target => {
             shape::filled(node, what, out).map(|t| templates::constant(node, Value::Text(t)))
@@ -306,8 +296,17 @@ mod tests {
     fn files_stay_in_the_runbooks_folder() {
         assert_eq!(inside("./lib//a.lua").as_deref(), Some("lib/a.lua"));
         for path in [
-            "", ".", "../a.lua", "a/../../b", "/etc/passwd", "..\\a", "C:\\a", "file:///etc/passwd",
-            "%2e%2e/a", "~/a", "a\u{0}b",
+            "",
+            ".",
+            "../a.lua",
+            "a/../../b",
+            "/etc/passwd",
+            "..\\a",
+            "C:\\a",
+            "file:///etc/passwd",
+            "%2e%2e/a",
+            "~/a",
+            "a\u{0}b",
         ] {
             assert_eq!(inside(path), None, "{path:?}");
         }

@@ -18,11 +18,7 @@ use crate::{
 
 impl Reader<'_> {
     /// What the key says. Expectations of a `check` are added to the step's.
-    pub(super) fn body(
-        &mut self,
-        entry: &Entry,
-        expect: &mut Vec<Expectation>,
-    ) -> Option<Body> {
+    pub(super) fn body(&mut self, entry: &Entry, expect: &mut Vec<Expectation>) -> Option<Body> {
         let node = &entry.value;
         match &*entry.key.text {
             "change" => Some(Body::Change(Box::new(self.change(entry)?))),
@@ -108,14 +104,13 @@ impl Reader<'_> {
             return;
         }
         let message = format!("`capture` must only look, but `{}` changes", capture.action);
-        let reads = self.catalogue.get(&capture.action).is_some_and(|s| s.argument("reads").is_some());
+        let reads =
+            self.catalogue.get(&capture.action).is_some_and(|s| s.argument("reads").is_some());
         let help = match reads {
             true => "add `reads: true` to a command that only looks",
             false => "capture with an action that reads, such as `sql.query`",
         };
-        self.out.push(
-            Diagnostic::error(codes::RW0209, capture.place.clone(), message).help(help),
-        );
+        self.out.push(Diagnostic::error(codes::RW0209, capture.place.clone(), message).help(help));
     }
 
     fn undo(&mut self, entry: &Entry) -> Option<Undo> {
@@ -203,8 +198,7 @@ impl Reader<'_> {
             (None, true) => "`runward actions` lists them; a plugin may be missing".to_owned(),
         };
         let message = format!("there is no action `{}`", shape::shortened(name));
-        self.out.push(
-            Diagnostic::error(codes::RW0401, entry.key.place.clone(), message).help(help),
-        );
+        self.out
+            .push(Diagnostic::error(codes::RW0401, entry.key.place.clone(), message).help(help));
     }
 }

@@ -123,10 +123,7 @@ fn default_value(
 
 fn limit(kind: InputKind, entry: Option<&Entry>, key: &str, out: &mut Findings) -> Option<Value> {
     let entry = entry?;
-    if matches!(
-        kind,
-        InputKind::String | InputKind::Boolean | InputKind::List | InputKind::Map
-    ) {
+    if matches!(kind, InputKind::String | InputKind::Boolean | InputKind::List | InputKind::Map) {
         let message = format!("`{key}` does not go with the type `{}`", kind_name(kind));
         out.push(Diagnostic::error(codes::RW0209, entry.key.place.clone(), message));
         return None;
@@ -312,16 +309,34 @@ mod tests {
     #[test]
     fn definitions_that_contradict_themselves_are_refused() {
         for (yaml, fault) in [
-            ("{type: string, default: no}", "RW0205 `no` is a boolean for some readers of YAML and text for others"),
+            (
+                "{type: string, default: no}",
+                "RW0205 `no` is a boolean for some readers of YAML and text for others",
+            ),
             ("{type: string, default: 1.20}", "RW0203 `default` must be text, but is a decimal"),
-            ("{type: integer, default: 5.5}", "RW0203 `default` must be a whole number, but is a decimal"),
-            ("{type: integer, maximum: 3, default: 5}", "RW0204 the default is `5`, more than the maximum 3"),
-            ("{type: integer, minimum: 5, maximum: 3}", "RW0209 `maximum` 3 is less than `minimum` 5"),
+            (
+                "{type: integer, default: 5.5}",
+                "RW0203 `default` must be a whole number, but is a decimal",
+            ),
+            (
+                "{type: integer, maximum: 3, default: 5}",
+                "RW0204 the default is `5`, more than the maximum 3",
+            ),
+            (
+                "{type: integer, minimum: 5, maximum: 3}",
+                "RW0209 `maximum` 3 is less than `minimum` 5",
+            ),
             ("{type: string, minimum: 5}", "RW0209 `minimum` does not go with the type `string`"),
-            ("{type: string, pattern: '('}", "RW0204 `pattern` is not a regular expression: unclosed group"),
+            (
+                "{type: string, pattern: '('}",
+                "RW0204 `pattern` is not a regular expression: unclosed group",
+            ),
             ("{type: text}", "RW0204 `type` can't be `text`"),
             ("{default: 5}", "RW0202 an input needs the key `type`"),
-            ("{type: integer, required: true, default: 5}", "RW0209 an input with a default is never required"),
+            (
+                "{type: integer, required: true, default: 5}",
+                "RW0209 an input with a default is never required",
+            ),
         ] {
             assert_eq!(spec(yaml).1, [fault], "{yaml}");
         }

@@ -20,10 +20,13 @@ mod step;
 mod templates;
 mod uses;
 
-use std::{collections::{BTreeMap, HashMap}, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 pub use checks::environments::check_in_project;
-pub use given::{Given, given_from_yaml, inputs};
+pub use given::{Given, given_from_yaml, inputs, values};
 pub use inputs::fields;
 
 use crate::{

@@ -87,11 +87,7 @@ impl Reader<'_> {
             .unwrap_or_default()
     }
 
-    fn texts(
-        &mut self,
-        fields: &mut Fields<'_>,
-        key: &str,
-    ) -> Vec<(String, crate::base::Place)> {
+    fn texts(&mut self, fields: &mut Fields<'_>, key: &str) -> Vec<(String, crate::base::Place)> {
         fields
             .get(key)
             .map(|e| shape::texts(&e.value, &format!("`{key}`"), &mut self.out))

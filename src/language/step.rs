@@ -49,15 +49,13 @@ impl Reader<'_> {
     fn step(&mut self, node: &Node) -> Option<Step> {
         let mut fields = Fields::of(node, "a step", &mut self.out)?;
         let out = &mut self.out;
-        let id = fields.need("id", out).and_then(|e| {
-            Some((shape::fixed(&e.value, "`id`", out)?, e.value.place.clone()))
-        });
+        let id = fields
+            .need("id", out)
+            .and_then(|e| Some((shape::fixed(&e.value, "`id`", out)?, e.value.place.clone())));
         let name = fields.get("name").and_then(|e| templates::template(&e.value, "`name`", out));
-        let description = fields
-            .get("description")
-            .and_then(|e| shape::fixed(&e.value, "`description`", out));
-        let when =
-            fields.get("when").and_then(|e| templates::expression(&e.value, "`when`", out));
+        let description =
+            fields.get("description").and_then(|e| shape::fixed(&e.value, "`description`", out));
+        let when = fields.get("when").and_then(|e| templates::expression(&e.value, "`when`", out));
         let timeout =
             fields.get("timeout").and_then(|e| shape::duration(&e.value, "`timeout`", out));
         let independent = fields
@@ -137,7 +135,7 @@ impl Reader<'_> {
                 bodies.push(entry);
             } else {
                 let known = COMMON.iter().chain(&BODIES).copied();
-                self.out.push(shape::unknown(&entry.key, "a step", known));
+                shape::unknown(&entry.key, "a step", known, &mut self.out);
             }
         }
         bodies.sort_by_key(|e| e.key.place.range.start);
@@ -270,8 +268,9 @@ impl Reader<'_> {
         let out = &mut self.out;
         if let Shape::Map(_) = &node.shape {
             let mut fields = Fields::of(node, "an expectation", out)?;
-            let that =
-                fields.need("that", out).and_then(|e| templates::expression(&e.value, "`that`", out));
+            let that = fields
+                .need("that", out)
+                .and_then(|e| templates::expression(&e.value, "`that`", out));
             let message =
                 fields.get("message").and_then(|e| templates::template(&e.value, "`message`", out));
             let warn = fields.get("severity").and_then(|e| {

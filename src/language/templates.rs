@@ -76,7 +76,9 @@ fn literal(node: &Node, what: &str, out: &mut Findings) -> Option<String> {
         Shape::Map(map) => {
             let parts: Option<Vec<_>> = map
                 .iter()
-                .map(|e| Some(format!("{}: {}", quoted(&e.key.text), literal(&e.value, what, out)?)))
+                .map(|e| {
+                    Some(format!("{}: {}", quoted(&e.key.text), literal(&e.value, what, out)?))
+                })
                 .collect();
             Some(format!("{{{}}}", parts?.join(", ")))
         }

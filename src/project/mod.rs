@@ -7,11 +7,7 @@ mod people;
 mod policy;
 mod targets;
 
-use std::{
-    ops::Range,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{ops::Range, path::PathBuf, sync::Arc};
 
 use indexmap::IndexMap;
 
@@ -69,7 +65,8 @@ impl Reader {
         };
         let people = fields.get("people").map(|e| self.people(&e.value)).unwrap_or_default();
         let secrets = fields.get("secrets").map(|e| self.secrets(&e.value)).unwrap_or_default();
-        let redact_columns = fields.get("redact").map(|e| self.redact(&e.value)).unwrap_or_default();
+        let redact_columns =
+            fields.get("redact").map(|e| self.redact(&e.value)).unwrap_or_default();
         let mut environments = IndexMap::new();
         if let Some(entry) = fields.need("environments", &mut self.out) {
             let found = shape::entries(&entry.value, "`environments`", &mut self.out);
@@ -206,7 +203,8 @@ impl Reader {
     ) -> Option<Environment> {
         let name = &*entry.key.text;
         if !name.split('-').all(shape::is_id) {
-            let message = format!("`{}` can't be the name of an environment", shape::shortened(name));
+            let message =
+                format!("`{}` can't be the name of an environment", shape::shortened(name));
             self.out.push(Diagnostic::error(codes::RW0207, entry.key.place.clone(), message).help(
                 "names begin with a letter and hold lower-case letters, digits, `_` and `-`",
             ));

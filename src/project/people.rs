@@ -83,9 +83,11 @@ impl Reader {
             Ok(key) => Some(key.fingerprint(ssh_key::HashAlg::Sha256).to_string()),
             Err(_) => {
                 let message = "this is not a public key in OpenSSH's form";
-                self.out.push(Diagnostic::error(codes::RW0502, place.clone(), message).help(
-                    "copy the whole line of the `.pub` file: `ssh-ed25519 AAAA… comment`",
-                ));
+                self.out.push(
+                    Diagnostic::error(codes::RW0502, place.clone(), message).help(
+                        "copy the whole line of the `.pub` file: `ssh-ed25519 AAAA… comment`",
+                    ),
+                );
                 None
             }
         }

@@ -76,7 +76,8 @@ fn approvals(node: &Node, out: &mut Findings) -> Option<ApprovalPolicy> {
         Some(e) => shape::whole(&e.value, "`required`", 1..=100, out),
         None => Some(1),
     };
-    let from = fields.get("from").map(|e| shape::texts(&e.value, "`from`", out)).unwrap_or_default();
+    let from =
+        fields.get("from").map(|e| shape::texts(&e.value, "`from`", out)).unwrap_or_default();
     let expires = match fields.get("expires") {
         Some(e) => shape::duration(&e.value, "`expires`", out),
         None => Some(EXPIRES),
@@ -128,7 +129,9 @@ fn commands(node: &Node, out: &mut Findings) -> Vec<String> {
                 Diagnostic::warning(codes::RW0504, item.place.clone(), message)
                     .help("begin it with `^`, or `rm cat` counts as reading where `cat` does"),
             );
-        } else if ["", "rm -rf /", "x"].iter().all(|c| Regex::new(&pattern).is_ok_and(|r| r.is_match(c)))
+        } else if ["", "rm -rf /", "x"]
+            .iter()
+            .all(|c| Regex::new(&pattern).is_ok_and(|r| r.is_match(c)))
         {
             let message = "this pattern lets every command count as reading";
             out.push(Diagnostic::error(codes::RW0504, item.place.clone(), message));
@@ -180,8 +183,10 @@ pub(super) fn check(
     for group in &approvals.from {
         if !people.values().any(|p| p.groups.contains(group)) {
             let known = people.values().flat_map(|p| &p.groups).map(String::as_str);
-            let message =
-                format!("the policy of `{}` asks group `{group}`, in which is nobody", environment.name);
+            let message = format!(
+                "the policy of `{}` asks group `{group}`, in which is nobody",
+                environment.name
+            );
             out.push(
                 Diagnostic::error(codes::RW0504, environment.place.clone(), message).help(
                     suggest(group, known)

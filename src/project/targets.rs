@@ -36,9 +36,21 @@ const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Parameters that a database's URL may have.
 const PARAMETERS: [&str; 12] = [
-    "sslmode", "sslrootcert", "sslcert", "sslkey", "ssl-mode", "ssl-ca", "ssl-cert", "ssl-key",
-    "host", "socket", "charset", "collation",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "ssl-mode",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "host",
+    "socket",
+    "charset",
+    "collation",
 ];
+const PLAIN_URL: &str = "write it in plain ASCII without spaces; hosts with other letters in their \
+                         `xn--` form";
 /// Headers whose fixed value is a secret in clear.
 const SECRET_HEADERS: [&str; 6] =
     ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token", "api-key"];
@@ -137,7 +149,8 @@ impl Reader {
         let mut good = true;
         for (key, value) in url.query_pairs() {
             if !PARAMETERS.contains(&&*key) {
-                let message = format!("a database's URL has no parameter `{}`", shape::shortened(&key));
+                let message =
+                    format!("a database's URL has no parameter `{}`", shape::shortened(&key));
                 let help = suggest(&key, PARAMETERS).unwrap_or_default();
                 self.refuse(node, message, &help);
                 good = false;
@@ -166,9 +179,10 @@ impl Reader {
                 return None;
             }
         };
-        let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\\' | '"' | '\'');
+        // Letters beyond ASCII look like others: `bаnk` with a Cyrillic `а` is another host.
+        let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '\\' | '"' | '\'' | '`');
         if text.contains(odd) || url.host_str().is_none_or(|h| h.starts_with('-')) {
-            self.refuse(node, "this URL has characters that don't belong there", "");
+            self.refuse(node, "this URL has characters that don't belong there", PLAIN_URL);
             return None;
         }
         Some(url)
@@ -355,7 +369,8 @@ impl Reader {
         for node in &nodes {
             let Some(host) = shape::filled(node, "a host", &mut self.out) else { continue };
             if !is_host(&host) {
-                let message = format!("`{}` is no name or address of a host", shape::shortened(&host));
+                let message =
+                    format!("`{}` is no name or address of a host", shape::shortened(&host));
                 self.refuse(node, message, "the user and the port have keys of their own");
             } else if hosts.contains(&host) {
                 self.refuse(node, format!("the host `{host}` stands twice"), "");

@@ -84,9 +84,10 @@ mod tests {
     #[test]
     fn hidden_characters_are_found_and_ordinary_ones_are_not() {
         assert_eq!(found("\u{feff}a: é 日本 \u{1f600}\r\nb:\tc\n"), Vec::<String>::new());
-        assert_eq!(found("a: \u{202e}x"), [
-            "a character that changes the direction of the text (U+202E)"
-        ]);
+        assert_eq!(
+            found("a: \u{202e}x"),
+            ["a character that changes the direction of the text (U+202E)"]
+        );
         assert_eq!(found("a: pay\u{200b}ments"), ["a character of no width (U+200B)"]);
         assert_eq!(found("# safe\rb: c"), ["a carriage return without a line feed (U+000D)"]);
         assert_eq!(found("a\0"), ["a NUL character (U+0000)"]);

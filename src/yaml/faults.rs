@@ -27,43 +27,59 @@ pub(super) fn diagnostic(source: &Arc<Source>, error: &ScanError) -> Diagnostic 
 const INDENT: &str = "check the indentation: lines of one map or list begin in one column, \
                       those inside of them further right";
 
+/// Code, message and help.
 fn words(kind: &K) -> (Code, String, &'static str) {
-    let (message, help) = match kind {
+    match kind {
         K::RecursionLimitExceeded => {
             let message = format!("lists and maps are nested deeper than {}", super::MAX_DEPTH);
-            return (codes::RW0104, message, "flatten the file");
+            (codes::RW0104, message, "flatten the file")
         }
         K::DirectiveDisallowed => {
             let message = "YAML directives (`%…`) are not allowed".to_owned();
-            return (codes::RW0102, message, "remove the line");
+            (codes::RW0102, message, "remove the line")
         }
         K::UndeclaredTagHandle | K::ExpectedTagBang | K::InvalidTagTerminator => {
             let message = "YAML tags (`!…`) are not allowed".to_owned();
-            return (codes::RW0102, message, "remove the tag; quote a text that begins with `!`");
+            (codes::RW0102, message, "remove the tag; quote a text that begins with `!`")
         }
         K::UnexpectedCharacter { character } => {
             let message = format!("`{}` can't begin a text here", character.escape_default());
-            return (codes::RW0101, message, "put the text in quotes");
+            (codes::RW0101, message, "put the text in quotes")
         }
         K::MismatchedFlowCollectionEnd { open, close } => {
             let message = format!("`{open}` is closed by `{close}`");
-            return (codes::RW0101, message, "close each bracket with its own kind");
+            (codes::RW0101, message, "close each bracket with its own kind")
         }
         K::UnclosedFlowCollection { open } => {
             let message = format!("`{open}` is never closed");
             let help = "close it; quote a text that begins with a bracket or `{{`";
-            return (codes::RW0101, message, help);
+            (codes::RW0101, message, help)
         }
+        other => {
+            let (message, help) = syntax(other);
+            (codes::RW0101, message.to_owned(), help)
+        }
+    }
+}
+
+/// Message and help for text that is not YAML.
+fn syntax(kind: &K) -> (&'static str, &'static str) {
+    match kind {
         K::MappingValueNotAllowed | K::InvalidColonPlacement => (
             "a `:` that makes a key where none may stand",
             "quote the text if the colon belongs to it; else check the indentation of this line",
         ),
-        K::TabInBlockIndentation | K::TabInIndentation | K::TabNotAllowed
-        | K::TabAtBlockScalarStart | K::TabInPlainScalar | K::InvalidBlockEntryWhitespace
+        K::TabInBlockIndentation
+        | K::TabInIndentation
+        | K::TabNotAllowed
+        | K::TabAtBlockScalarStart
+        | K::TabInPlainScalar
+        | K::InvalidBlockEntryWhitespace
         | K::InvalidMappingValueWhitespace => {
             ("a tab where only spaces may stand", "indent with spaces")
         }
-        K::UnclosedQuotedScalar | K::InvalidQuotedScalarIndent
+        K::UnclosedQuotedScalar
+        | K::InvalidQuotedScalarIndent
         | K::DocumentIndicatorInQuotedScalar => (
             "a quote is not closed, or its text goes on at the wrong indentation",
             "close the quote on its line, or use a block (`|`) for long text",
@@ -72,18 +88,25 @@ fn words(kind: &K) -> (Code, String, &'static str) {
             "text behind a closing quote",
             "quote the whole text; within '…' a quote is written twice",
         ),
-        K::UnknownQuotedScalarEscape | K::InvalidQuotedScalarHexEscape
-        | K::InvalidLowSurrogateHexEscape | K::InvalidLowSurrogate | K::MissingLowSurrogate
-        | K::UnpairedLowSurrogate | K::InvalidUnicodeEscape => (
+        K::UnknownQuotedScalarEscape
+        | K::InvalidQuotedScalarHexEscape
+        | K::InvalidLowSurrogateHexEscape
+        | K::InvalidLowSurrogate
+        | K::MissingLowSurrogate
+        | K::UnpairedLowSurrogate
+        | K::InvalidUnicodeEscape => (
             "a `\\` escape that does not exist in YAML",
             "write `\\\\` for a backslash, or use single quotes or a block (`|`)",
         ),
         K::SimpleKeyExpected | K::InvalidSimpleKey => {
             ("a line that is neither `key: value` nor part of a text", INDENT)
         }
-        K::ExpectedFlowMappingSeparator | K::ExpectedFlowSequenceSeparator
-        | K::MisplacedFlowCollectionEnd | K::UnexpectedEofFlowSequence
-        | K::UnexpectedEofFlowMapping | K::UnexpectedEofImplicitFlowMapping
+        K::ExpectedFlowMappingSeparator
+        | K::ExpectedFlowSequenceSeparator
+        | K::MisplacedFlowCollectionEnd
+        | K::UnexpectedEofFlowSequence
+        | K::UnexpectedEofFlowMapping
+        | K::UnexpectedEofImplicitFlowMapping
         | K::FlowMappingValueAdjacentCollection => (
             "a list `[…]` or map `{…}` on one line that does not close properly",
             "put a comma between entries, close each bracket, and quote texts with `,` or `{{`",
@@ -99,12 +122,10 @@ fn words(kind: &K) -> (Code, String, &'static str) {
         K::UnexpectedEof | K::UnexpectedEofBlockMapping | K::UnexpectedEofBlockSequence => {
             ("the file ends too early", "complete the last entry")
         }
-        K::MissingAnchorOrAliasName => (
-            "`&` or `*` without a name behind it",
-            "quote a text that begins with `&` or `*`",
-        ),
+        K::MissingAnchorOrAliasName => {
+            ("`&` or `*` without a name behind it", "quote a text that begins with `&` or `*`")
+        }
         K::BomInsideDocument => ("a byte order mark inside of the file", "remove it"),
         _ => ("this does not fit the lines around it", INDENT),
-    };
-    (codes::RW0101, message.to_owned(), help)
+    }
 }

@@ -184,8 +184,7 @@ impl Builder<'_> {
 
     fn empty(&self, range: Range<usize>) -> Node {
         let written = written::written(self.source, range.clone(), "", Style::Plain);
-        let shape =
-            Shape::Scalar(Scalar { text: "".into(), style: Style::Plain, written });
+        let shape = Shape::Scalar(Scalar { text: "".into(), style: Style::Plain, written });
         Node { shape, place: Place::new(self.source, range) }
     }
 
@@ -226,8 +225,7 @@ impl Builder<'_> {
             style,
             written: written::written(self.source, range.clone(), text, style),
         };
-        let node =
-            Node { shape: Shape::Scalar(scalar), place: Place::new(self.source, range) };
+        let node = Node { shape: Shape::Scalar(scalar), place: Place::new(self.source, range) };
         self.finish(node, cost, anchor)
     }
 

@@ -72,9 +72,11 @@ fn number(text: &str, unsigned: &str) -> Typed {
 /// Why a text that begins like a number is one for some readers only.
 fn odd_number(text: &str) -> Option<&'static str> {
     let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    let plain = |s: &str| s.split_once('.').map_or(digits(s), |(a, b)| {
-        (digits(a) || a.is_empty()) && (digits(b) || b.is_empty()) && s.len() > 1
-    });
+    let plain = |s: &str| {
+        s.split_once('.').map_or(digits(s), |(a, b)| {
+            (digits(a) || a.is_empty()) && (digits(b) || b.is_empty()) && s.len() > 1
+        })
+    };
     let radix = text.strip_prefix("0x").map(|t| (t, 16)).or_else(|| {
         text.strip_prefix("0o").map(|t| (t, 8)).or_else(|| text.strip_prefix("0b").map(|t| (t, 2)))
     });

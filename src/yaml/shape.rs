@@ -86,24 +86,33 @@ impl<'a> Fields<'a> {
     pub fn finish(self, out: &mut Findings) {
         for (entry, taken) in &self.entries {
             if !taken {
-                let known = self.known.iter().map(String::as_str);
-                out.push(unknown(&entry.key, &self.what, known));
+                unknown(&entry.key, &self.what, self.known.iter().map(String::as_str), out);
             }
         }
     }
 }
 
-/// The diagnostic for a key that does not exist in `what`.
-pub fn unknown<'k>(key: &Key, what: &str, known: impl Iterator<Item = &'k str>) -> Diagnostic {
+/// Complains of a key that does not exist in `what`.
+pub fn unknown<'k>(
+    key: &Key,
+    what: &str,
+    known: impl Iterator<Item = &'k str>,
+    out: &mut Findings,
+) {
     let known: Vec<&str> = known.collect();
     let list = known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
     let message = format!("unknown key `{}` in {what}", shortened(&key.text));
-    let help = match (nearest(&key.text, known.iter().copied()), list.is_empty()) {
+    // Nobody reads so many, and looking for near names takes its time.
+    let near = match out.len() < super::MAX_DIAGNOSTICS {
+        true => nearest(&key.text, known.iter().copied()),
+        false => None,
+    };
+    let help = match (near, list.is_empty()) {
         (Some(near), _) => format!("did you mean `{near}`? Allowed here: {list}"),
         (None, false) => format!("allowed here: {list}"),
         (None, true) => "no keys are allowed here".to_owned(),
     };
-    Diagnostic::error(codes::RW0201, key.place.clone(), message).help(help)
+    out.push(Diagnostic::error(codes::RW0201, key.place.clone(), message).help(help));
 }
 
 /// The diagnostic for a key that is planned and not built.
@@ -378,15 +387,15 @@ mod tests {
         fields.not_yet(&["later"], &mut out);
         fields.finish(&mut out);
         let messages: Vec<_> = out.iter().map(|d| d.message.as_str()).collect();
-        assert_eq!(messages, [
-            "a thing needs the key `name`",
-            "`later` is not supported by this version yet",
-            "unknown key `nmae` in a thing",
-        ]);
         assert_eq!(
-            out[2].help.as_deref(),
-            Some("did you mean `name`? Allowed here: `id`, `name`")
+            messages,
+            [
+                "a thing needs the key `name`",
+                "`later` is not supported by this version yet",
+                "unknown key `nmae` in a thing",
+            ]
         );
+        assert_eq!(out[2].help.as_deref(), Some("did you mean `name`? Allowed here: `id`, `name`"));
     }
 
     #[test]
@@ -401,14 +410,17 @@ mod tests {
         assert_eq!(duration(of("e"), "`e`", &mut out), None);
         assert_eq!(regex(of("f"), "`f`", &mut out), None);
         let said: Vec<_> = out.iter().map(|d| (d.code.as_str(), d.message.as_str())).collect();
-        assert_eq!(said, [
-            ("RW0203", "`a` must be text, but is an integer"),
-            ("RW0205", "`no` is a boolean for some readers of YAML and text for others"),
-            ("RW0203", "`c` must be text, but is a list"),
-            ("RW0203", "`d` must be text, but is empty"),
-            ("RW0203", "`e`: `5` has no unit; write `5s`, `5m` or `5h`"),
-            ("RW0204", "`f` is not a regular expression: unclosed character class"),
-        ]);
+        assert_eq!(
+            said,
+            [
+                ("RW0203", "`a` must be text, but is an integer"),
+                ("RW0205", "`no` is a boolean for some readers of YAML and text for others"),
+                ("RW0203", "`c` must be text, but is a list"),
+                ("RW0203", "`d` must be text, but is empty"),
+                ("RW0203", "`e`: `5` has no unit; write `5s`, `5m` or `5h`"),
+                ("RW0204", "`f` is not a regular expression: unclosed character class"),
+            ]
+        );
     }
 
     #[test]

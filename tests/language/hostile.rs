@@ -1,6 +1,9 @@
 //! Files that were made to hurt: each is answered in time, with the right code.
 
-use std::{fmt::Write, time::{Duration, Instant}};
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
+};
 
 use super::catalogue::catalogue;
 use runward::{diagnostics::Diagnostic, language, project, yaml};
@@ -87,7 +90,7 @@ fn size_is_bounded() {
     refused("one key many times", &"a: 1\n".repeat(150_000), "RW0103");
     refused("comments", &"# x\n".repeat(250_000), "RW0101");
     refused("blank lines", &"\n".repeat(1_000_000), "RW0101");
-    refused("a million colons", &":".repeat(1_000_000), "RW0203");
+    refused("a million colons", &":".repeat(1_000_000), "RW0101");
     refused("question marks", &"? ".repeat(100_000), "RW0104");
 }
 
@@ -129,11 +132,18 @@ fn what_can_mislead_is_refused() {
 #[test]
 fn includes_stay_inside() {
     for path in [
-        "../../../../etc/passwd", "/etc/passwd", "./sub/../../outside.lua", "file:///etc/passwd",
-        "https://attacker.invalid/x.lua", "/proc/self/environ", "%2e%2e/%2e%2e/etc/passwd",
-        "..\\\\..\\\\windows\\\\win.ini", "~/x.lua",
+        "../../../../etc/passwd",
+        "/etc/passwd",
+        "./sub/../../outside.lua",
+        "file:///etc/passwd",
+        "https://attacker.invalid/x.lua",
+        "/proc/self/environ",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "..\\\\..\\\\windows\\\\win.ini",
+        "~/x.lua",
     ] {
-        let text = format!("version: 1\nname: x\nsteps:\n  - {{id: a, lua: {{file: \"{path}\"}}}}\n");
+        let text =
+            format!("version: 1\nname: x\nsteps:\n  - {{id: a, lua: {{file: \"{path}\"}}}}\n");
         let asked = |name: &str| -> Result<String, String> { panic!("asked for {name}") };
         let loaded = language::load("r/x.yaml", &text, &catalogue(), &asked);
         assert!(loaded.diagnostics.iter().any(|d| d.code.as_str() == "RW0106"), "{path}");

@@ -20,8 +20,10 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Diagnostic> {
             _ => None,
         })
         .map(|(p, call)| {
-            let message =
-                format!("`{}` in `{}` changes something that nothing undoes", call.action, p.step.id);
+            let message = format!(
+                "`{}` in `{}` changes something that nothing undoes",
+                call.action, p.step.id
+            );
             Diagnostic::warning(codes::RW0404, call.place.clone(), message)
                 .help(help(context, &call.action))
         })

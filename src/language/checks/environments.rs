@@ -30,7 +30,8 @@ pub fn check_in_project(
         .environments
         .values()
         .filter(|e| {
-            runbook.environments.is_empty() || runbook.environments.iter().any(|(n, _)| *n == e.name)
+            runbook.environments.is_empty()
+                || runbook.environments.iter().any(|(n, _)| *n == e.name)
         })
         .collect();
     for position in uses::positions(runbook) {
@@ -52,7 +53,8 @@ pub fn check_in_project(
 }
 
 fn undefined_environments(runbook: &Runbook, project: &Project) -> Vec<Diagnostic> {
-    let unknown = runbook.environments.iter().filter(|(n, _)| !project.environments.contains_key(n));
+    let unknown =
+        runbook.environments.iter().filter(|(n, _)| !project.environments.contains_key(n));
     unknown
         .map(|(name, place)| {
             let known = || project.environments.keys().map(String::as_str);
@@ -73,7 +75,8 @@ fn targets(
     let Some(spec) = catalogue.get(&call.action) else { return Vec::new() };
     let mut out = Vec::new();
     for argument in spec.arguments.iter().filter(|a| a.kind == ArgumentKind::Target) {
-        let (Some(name), Some(tree)) = (call.fixed(&argument.name), call.arguments.get(&argument.name))
+        let (Some(name), Some(tree)) =
+            (call.fixed(&argument.name), call.arguments.get(&argument.name))
         else {
             continue;
         };

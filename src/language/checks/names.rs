@@ -6,7 +6,7 @@ use super::Context;
 use crate::{
     base::Place,
     diagnostics::{Diagnostic, codes, suggest},
-    expression::{Escape, NameUse},
+    expression::{Escape, NameUse, Template},
     language::uses::{self, Part, Position, Role},
     model::{
         Effect,
@@ -15,9 +15,8 @@ use crate::{
 };
 
 /// Names that mean something in some part of a runbook.
-const ROOTS: [&str; 10] = [
-    "inputs", "vars", "run", "env", "targets", "steps", "result", "before", "after", "diff",
-];
+const ROOTS: [&str; 10] =
+    ["inputs", "vars", "run", "env", "targets", "steps", "result", "before", "after", "diff"];
 /// What is known of a run from its start.
 const RUN: [&str; 5] = ["id", "name", "started_at", "operator", "environment"];
 /// What is known of a run that is ending.
@@ -36,11 +35,11 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let runbook = context.runbook;
     for (index, tree) in runbook.vars.values().enumerate() {
-        let names = tree.templates().into_iter().flat_map(|t| t.names());
+        let names = tree.templates().into_iter().flat_map(Template::names);
         out.extend(names.filter_map(|n| fault(context, &Site::Start(index), &n)));
     }
     for tree in &runbook.locks {
-        let names = tree.templates().into_iter().flat_map(|t| t.names());
+        let names = tree.templates().into_iter().flat_map(Template::names);
         let site = Site::Start(runbook.vars.len());
         out.extend(names.filter_map(|n| fault(context, &site, &n)));
     }
@@ -206,13 +205,11 @@ fn secrets(site: &Site<'_>, name: &NameUse) -> Option<Diagnostic> {
             "a secret can't stand in a URL: servers and proxies write it to their logs",
             "send it in a header or in the body",
         ),
-        Escape::Sql => refuse(
-            "a secret can't stand in a statement",
-            "pass it through `params`",
+        Escape::Sql => refuse("a secret can't stand in a statement", "pass it through `params`"),
+        Escape::None if name.path.len() < 2 => refuse(
+            "a secret must be named here: `secrets.name`",
+            "a computed name can't be checked",
         ),
-        Escape::None if name.path.len() < 2 => {
-            refuse("a secret must be named here: `secrets.name`", "a computed name can't be checked")
-        }
         Escape::None => None,
     }
 }
@@ -226,13 +223,14 @@ fn unavailable_result(site: &Site<'_>, place: &Place) -> Option<Diagnostic> {
     let Site::Step(position, role) = site else {
         return Some(not_here(place, "result", "variables and locks are known before any step"));
     };
-    let gives =
-        matches!(position.step.body, Body::Action(_) | Body::Change(_) | Body::Manual(_));
+    let gives = matches!(position.step.body, Body::Action(_) | Body::Change(_) | Body::Manual(_));
     match (role, gives) {
         (Role::After, true) => None,
-        (Role::After, false) => {
-            Some(not_here(place, "result", "this step has none; use `steps.<id>` of an earlier one"))
-        }
+        (Role::After, false) => Some(not_here(
+            place,
+            "result",
+            "this step has none; use `steps.<id>` of an earlier one",
+        )),
         _ => Some(not_here(
             place,
             "result",

@@ -87,9 +87,10 @@ fn step(
                 .help("move one of the two, so that the result is there when it is used"),
         );
     }
-    let repeated = used.parents.iter().find(|p| {
-        p.foreach.is_some() && !user.parents.iter().any(|mine| std::ptr::eq(*mine, **p))
-    });
+    let repeated = used
+        .parents
+        .iter()
+        .find(|p| p.foreach.is_some() && !user.parents.iter().any(|mine| std::ptr::eq(*mine, **p)));
     if let Some(group) = repeated {
         return refuse(
             format!("`{id}` runs once for each item of `{}`, so it has no single result", group.id),
