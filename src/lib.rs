@@ -2,13 +2,17 @@
 pub mod actions;
 pub mod approvals;
 pub mod base;
+pub mod cli;
 pub mod diagnostics;
+pub mod driver;
+pub mod engine;
 pub mod expression;
 pub mod language;
 pub mod lua;
 pub mod model;
 pub mod ports;
 pub mod project;
+pub mod report;
 pub mod secrets;
 pub mod store;
 pub mod transports;

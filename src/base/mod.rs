@@ -10,6 +10,7 @@ pub mod secret;
 pub mod source;
 pub mod time;
 pub mod value;
+pub mod visible;
 
 pub use digest::Digest;
 pub use ids::{NodeId, RunId, Seq};

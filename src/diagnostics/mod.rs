@@ -4,6 +4,7 @@
 //! Whoever checks gathers all diagnostics of a pass; nobody stops at the first.
 
 pub mod codes;
+pub mod json;
 pub mod render;
 
 use std::fmt;

@@ -115,3 +115,50 @@ pub struct Approval {
     /// Armoured SSH signature over the request's bytes.
     pub signature: Option<String>,
 }
+
+/// What the text that an approver is shown is made of.
+#[derive(Clone, Debug)]
+pub struct DisplayParts<'a> {
+    /// The environment's name.
+    pub environment: &'a str,
+    /// The step.
+    pub node: &'a NodeId,
+    /// The step's name; may be empty.
+    pub step_name: &'a str,
+    /// Which attempt.
+    pub attempt: u32,
+    /// What the target turned out to be.
+    pub target: &'a str,
+    /// The action's name.
+    pub action: &'a str,
+    /// What will be sent, in full.
+    pub statement: &'a str,
+    /// How many rows it touches, where that is known.
+    pub rows: Option<u64>,
+    /// What will differ; `None` when that can't be known before.
+    pub difference: Option<&'a super::diff::Diff>,
+    /// What undoing would do, or why it can't.
+    pub rollback: &'a str,
+    /// Who asks.
+    pub operator: &'a str,
+    /// The run.
+    pub run: &'a RunId,
+    /// The runbook's path or id.
+    pub runbook: &'a str,
+    /// Digest of the runbook with all its files.
+    pub runbook_digest: &'a Digest,
+    /// The runbook's name.
+    pub runbook_name: &'a str,
+    /// What the runbook is for; may be empty.
+    pub description: &'a str,
+    /// What happened in the run so far, a line each.
+    pub so_far: &'a [String],
+    /// How many people must agree.
+    pub required: u32,
+    /// Out of these groups; empty: any known person.
+    pub from: &'a [String],
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// When it stops to count.
+    pub expires_at: Timestamp,
+}

@@ -37,6 +37,16 @@ impl Diff {
         Self(out)
     }
 
+    /// The same difference the other way round.
+    pub fn reversed(&self) -> Self {
+        let turn = |d: &Difference| Difference {
+            path: d.path.clone(),
+            before: d.after.clone(),
+            after: d.before.clone(),
+        };
+        Self(self.0.iter().map(turn).collect())
+    }
+
     /// Does nothing differ?
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

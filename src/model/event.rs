@@ -290,6 +290,12 @@ pub enum Event {
         reason: String,
         /// What will be undone, in this order.
         nodes: Vec<NodeId>,
+        /// Who asked for it, when the run was finished already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        requested_by: Option<String>,
+        /// Undo also where the state is no longer what the run left.
+        #[serde(default)]
+        over_drift: bool,
     },
     /// An undo is about to happen. Durable before the first byte of it leaves.
     #[serde(rename = "undo.started")]
@@ -489,6 +495,8 @@ pub enum Moment {
     Doubt,
     /// After the undo, to prove it.
     Restored,
+    /// Before undoing a finished run: is it still what the run left?
+    Left,
 }
 
 /// Which steps are being done.
@@ -583,6 +591,73 @@ impl StepStatus {
             Self::RolledBack => "rolled_back",
             Self::RollbackFailed => "rollback_failed",
             Self::InDoubt => "in_doubt",
+        }
+    }
+}
+
+impl Event {
+    /// The event's type, as the journal names it.
+    pub fn kind(&self) -> String {
+        serde_json::to_value(self)
+            .ok()
+            .and_then(|v| v.get("type").and_then(|t| t.as_str().map(str::to_owned)))
+            .unwrap_or_default()
+    }
+
+    /// The step that it is about.
+    pub fn node(&self) -> Option<&NodeId> {
+        match self {
+            Self::StepSkipped { node, .. }
+            | Self::ItemsListed { node, .. }
+            | Self::ChangePrepared { node, .. }
+            | Self::ApprovalRequested { node, .. }
+            | Self::ApprovalGiven { node, .. }
+            | Self::ApprovalRejected { node, .. }
+            | Self::ApprovalRefused { node, .. }
+            | Self::ApprovalExpired { node }
+            | Self::ApprovalVoided { node, .. }
+            | Self::AttemptStarted { node, .. }
+            | Self::AttemptSucceeded { node, .. }
+            | Self::AttemptFailed { node, .. }
+            | Self::AttemptInDoubt { node, .. }
+            | Self::DecisionMade { node, .. }
+            | Self::StateCaptured { node, .. }
+            | Self::CaptureFailed { node, .. }
+            | Self::RetryScheduled { node, .. }
+            | Self::StepSucceeded { node, .. }
+            | Self::StepFailed { node, .. }
+            | Self::StepPlanned { node, .. }
+            | Self::NoteWritten { node, .. }
+            | Self::AnswerAsked { node, .. }
+            | Self::AnswerGiven { node, .. }
+            | Self::RunStopped { node, .. }
+            | Self::UndoStarted { node, .. }
+            | Self::UndoSucceeded { node, .. }
+            | Self::UndoFailed { node, .. }
+            | Self::UndoSkipped { node, .. }
+            | Self::UndoDecided { node, .. } => Some(node),
+            Self::RunCreated(_)
+            | Self::RollbackStarted { .. }
+            | Self::CancelRequested { .. }
+            | Self::PhaseStarted { .. }
+            | Self::RunResumed { .. }
+            | Self::MessageIgnored { .. }
+            | Self::RunFinished { .. } => None,
+        }
+    }
+
+    /// The message that brought it.
+    pub fn message(&self) -> Option<u64> {
+        match self {
+            Self::ApprovalGiven { message, .. }
+            | Self::ApprovalRejected { message, .. }
+            | Self::ApprovalRefused { message, .. }
+            | Self::DecisionMade { message, .. }
+            | Self::AnswerGiven { message, .. }
+            | Self::UndoDecided { message, .. }
+            | Self::MessageIgnored { message, .. } => Some(*message),
+            Self::CancelRequested { message, .. } => *message,
+            _ => None,
         }
     }
 }

@@ -36,6 +36,18 @@ pub trait Action: Send + Sync {
         Err(Fault::untouched(codes::RW9901, format!("{} can't capture", self.spec().name)))
     }
 
+    /// Looks again at the very things that `before` holds: the change may have moved them out of
+    /// what the arguments select. Reads only.
+    async fn recapture(
+        &self,
+        cx: &StepContext,
+        arguments: &Arguments,
+        before: &Captured,
+    ) -> Result<Captured, Fault> {
+        let _ = before;
+        self.capture(cx, arguments).await
+    }
+
     /// Says what will differ. Leaves nothing behind.
     async fn preview(
         &self,
@@ -69,12 +81,6 @@ pub trait Action: Send + Sync {
     ) -> Result<Value, Fault> {
         let _ = (cx, arguments, before, after);
         Err(Fault::untouched(codes::RW9901, format!("{} can't undo", self.spec().name)))
-    }
-
-    /// What `undo` would do, in words and statements, for the approver.
-    fn describe_undo(&self, arguments: &Arguments, before: &Captured) -> String {
-        let _ = (arguments, before);
-        String::new()
     }
 }
 

@@ -16,13 +16,13 @@ pub trait Store: Send + Sync {
     /// Identity of this journal: made when it was created, never changed.
     async fn journal_id(&self) -> Result<String, StoreError>;
 
-    /// Creates a run with its first events and takes its lease.
+    /// Creates a run with its first events, each with its time, and takes its lease from the time
+    /// of the first.
     async fn create(
         &self,
         run: &RunId,
         holder: &str,
-        at: Timestamp,
-        events: &[Event],
+        events: &[(Timestamp, Event)],
         summary: &Summary,
     ) -> Result<(Lease, Vec<Recorded>), StoreError>;
 
@@ -32,8 +32,7 @@ pub trait Store: Send + Sync {
         &self,
         lease: &Lease,
         after: Seq,
-        at: Timestamp,
-        events: &[Event],
+        events: &[(Timestamp, Event)],
         summary: &Summary,
     ) -> Result<Vec<Recorded>, StoreError>;
 
