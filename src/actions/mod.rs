@@ -27,5 +27,8 @@ actions! {
     http_request,
     lua,
     shell_exec,
+    sql_execute,
+    sql_query,
+    sql_update,
     ssh_exec,
 }

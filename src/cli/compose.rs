@@ -1,6 +1,9 @@
 //! The one place that names concrete types: project, journal, catalogue, targets put together.
 
-use std::{path::{Path, PathBuf}, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 
@@ -166,8 +169,7 @@ impl Here {
     ) -> Result<Ports, Failure> {
         let seal: Arc<dyn Seal> = secrets::seal::open(&self.state_folder())?;
         let redactor = Redactor::new(&project.redact_columns);
-        let secrets: Arc<dyn Secrets> =
-            secrets::open(project, redactor.clone(), Arc::clone(&seal));
+        let secrets: Arc<dyn Secrets> = secrets::open(project, redactor.clone(), Arc::clone(&seal));
         let transports = transports::open(environment, Arc::clone(&secrets));
         Ok(Ports {
             store,
@@ -215,7 +217,8 @@ impl Here {
 
     /// The runbook's file: as given, with `.yaml`, or below `runbooks/`.
     pub fn find_runbook(&self, path: &Path) -> Result<PathBuf, Failure> {
-        let folders = [PathBuf::new(), self.project.folder.clone(), self.project.folder.join("runbooks")];
+        let folders =
+            [PathBuf::new(), self.project.folder.clone(), self.project.folder.join("runbooks")];
         let mut tried = Vec::new();
         for folder in folders {
             for ending in ["", ".yaml", ".yml"] {
@@ -237,10 +240,7 @@ impl Here {
     }
 
     /// Reads a runbook, with all that is wrong in it, also in this project.
-    pub fn read_runbook(
-        &self,
-        file: &Path,
-    ) -> Result<(Option<Runbook>, Vec<Diagnostic>), Failure> {
+    pub fn read_runbook(&self, file: &Path) -> Result<(Option<Runbook>, Vec<Diagnostic>), Failure> {
         read_runbook(file, &self.project, &self.actions, &self.catalogue)
     }
 }
@@ -260,7 +260,7 @@ pub fn read_runbook(
     let loaded = crate::language::load(&shown(&file), &text, catalogue, &include);
     let mut diagnostics = loaded.diagnostics;
     if let Some(runbook) = &loaded.runbook {
-        diagnostics.extend(crate::language::check_in_project(runbook, project));
+        diagnostics.extend(crate::language::check_in_project(runbook, project, catalogue));
         for call in runbook.calls() {
             if let Some(action) = actions.get(&call.action) {
                 diagnostics.extend(action.check(call));

@@ -95,7 +95,11 @@ pub async fn diff(cli: &Cli, terminal: Terminal, args: &StepArgs) -> Result<Exit
         any = true;
         let made = if s.diff.is_some() { "changed" } else { "would change" };
         let target = s.target.as_deref().unwrap_or_default();
-        terminal.out(&format!("{} {made} {}", style.heading(&s.node.to_string()), escape_line(target)));
+        terminal.out(&format!(
+            "{} {made} {}",
+            style.heading(&s.node.to_string()),
+            escape_line(target)
+        ));
         for line in report::lines::diff_lines(diff, &style, WIDTH) {
             terminal.out(&format!("  {line}"));
         }
@@ -120,7 +124,8 @@ pub async fn report(cli: &Cli, terminal: Terminal, args: &ReportArgs) -> Result<
         None => terminal.out(&text),
         Some(file) => {
             std::fs::write(file, text).map_err(|error| {
-                let message = format!("`{}` can't be written: {}", file.display(), io_words(&error));
+                let message =
+                    format!("`{}` can't be written: {}", file.display(), io_words(&error));
                 Failure::from(Fault::untouched(codes::RW0106, message))
             })?;
             terminal.err(&format!("written to {}", file.display()));

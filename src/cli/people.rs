@@ -57,10 +57,16 @@ async fn find(
         (Some(step), _) => {
             let wanted = NodeId::parse(step)
                 .ok_or_else(|| nothing(format!("`{step}` is no step of run {}", id.short())))?;
-            let matching = |n: &&NodeId| **n == wanted || (wanted.items.is_empty() && n.step == wanted.step);
+            let matching =
+                |n: &&NodeId| **n == wanted || (wanted.items.is_empty() && n.step == wanted.step);
             match open.iter().filter(matching).collect::<Vec<_>>().as_slice() {
                 [one] => (*one).clone(),
-                _ => return Err(nothing(format!("`{step}` of run {} waits for no {what}", id.short()))),
+                _ => {
+                    return Err(nothing(format!(
+                        "`{step}` of run {} waits for no {what}",
+                        id.short()
+                    )));
+                }
             }
         }
         (None, [only]) => only.clone(),
@@ -285,8 +291,7 @@ pub async fn cancel(cli: &Cli, terminal: Terminal, args: &CancelArgs) -> Result<
     if run.is_finished() {
         return Err(Fault::untouched(codes::RW0806, "the run is finished").into());
     }
-    let message =
-        Message::Cancel { by: operator(&here)?.name, reason: args.reason.clone() };
+    let message = Message::Cancel { by: operator(&here)?.name, reason: args.reason.clone() };
     post(&here, &id, &message).await?;
     terminal.out("asked to stop");
     goes_on(&here, terminal, &id).await?;

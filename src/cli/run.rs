@@ -23,15 +23,13 @@ use crate::{
 /// `runward run`
 pub async fn run(cli: &Cli, terminal: Terminal, args: &RunArgs) -> Result<Exit, Failure> {
     let here = Here::open(cli).await?;
-    let begun =
-        begin::begin(&here, terminal, &args.start, args.key.as_deref(), false).await?;
+    let begun = begin::begin(&here, terminal, &args.start, args.key.as_deref(), false).await?;
     let environment = begun.run.plan.environment.clone();
     let ports = here.ports(&here.project, &environment, Arc::clone(&here.store))?;
     let transports = Arc::clone(&ports.transports);
     let observer = observer(terminal, args.json);
     let holder = holder(&begun.created.operator.login, &begun.created.operator.host);
-    let mut runner =
-        Runner::start(ports, begun.run, begun.created, &holder, observer).await?;
+    let mut runner = Runner::start(ports, begun.run, begun.created, &holder, observer).await?;
     if let Err(error) = runner.lock(&begun.locks).await {
         // The run is on record, and ends there: it could not begin.
         let refused = Failure::from(error);
@@ -56,7 +54,8 @@ pub async fn plan(cli: &Cli, terminal: Terminal, args: &PlanArgs) -> Result<Exit
     let begun = begin::begin(&here, terminal, &args.start, None, true).await?;
     let environment = begun.run.plan.environment.clone();
     // A plan is a run whose journal is thrown away, and that stops before each change.
-    let ports = here.ports(&here.project, &environment, Arc::new(store::MemoryStore::new("plan")))?;
+    let ports =
+        here.ports(&here.project, &environment, Arc::new(store::MemoryStore::new("plan")))?;
     let transports = Arc::clone(&ports.transports);
     let holder = holder(&begun.created.operator.login, &begun.created.operator.host);
     let silent = Box::new(watch::Silent);
@@ -101,11 +100,7 @@ pub async fn resume(cli: &Cli, terminal: Terminal, args: &ResumeArgs) -> Result<
 }
 
 /// `runward rollback`
-pub async fn rollback(
-    cli: &Cli,
-    terminal: Terminal,
-    args: &RollbackArgs,
-) -> Result<Exit, Failure> {
+pub async fn rollback(cli: &Cli, terminal: Terminal, args: &RollbackArgs) -> Result<Exit, Failure> {
     let here = Here::open(cli).await?;
     let (id, _) = here.find_run(&args.run).await?;
     let operator = begin::operator(&here)?;
@@ -115,8 +110,7 @@ pub async fn rollback(
     let ports = here.ports(&project, &run.plan.environment, Arc::clone(&here.store))?;
     let transports = Arc::clone(&ports.transports);
     let observer = observer(terminal, args.json);
-    let mut runner =
-        Runner::resume(ports, run, lease, operator.name.clone(), observer).await?;
+    let mut runner = Runner::resume(ports, run, lease, operator.name.clone(), observer).await?;
     let exit = match runner.roll_back(operator.name, args.over_drift).await {
         Ok(()) => drive(&mut runner, terminal, !args.no_wait, args.json).await,
         Err(error) => {
@@ -186,8 +180,7 @@ fn signals() -> (mpsc::UnboundedSender<Stop>, mpsc::UnboundedReceiver<Stop>) {
         tokio::spawn(async move {
             while stream.recv().await.is_some() {
                 let before = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                let wish =
-                    if before == 0 { Stop::Gently(name.to_owned()) } else { Stop::Now };
+                let wish = if before == 0 { Stop::Gently(name.to_owned()) } else { Stop::Now };
                 if sender.send(wish).is_err() {
                     return;
                 }

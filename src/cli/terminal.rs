@@ -79,7 +79,8 @@ impl Terminal {
     /// A failure, in the form of a diagnostic without a place.
     pub fn fault(self, fault: &Fault) {
         let style = self.style();
-        let mut text = format!("{}: {}", style.bad(&format!("error[{}]", fault.code)), fault.message);
+        let mut text =
+            format!("{}: {}", style.bad(&format!("error[{}]", fault.code)), fault.message);
         for (name, part) in [("found", &fault.detail), ("help", &fault.help)] {
             if let Some(part) = part {
                 let part = crate::base::visible::escape(part).replace('\n', "\n         ");
@@ -188,8 +189,7 @@ impl From<crate::driver::OpenError> for Failure {
             E::Store(error) => error.into(),
             E::Unreadable(diagnostics) => Self::Diagnostics(diagnostics),
             E::Vars(failure) => {
-                let diagnostic =
-                    Diagnostic::error(failure.code, failure.place, failure.message);
+                let diagnostic = Diagnostic::error(failure.code, failure.place, failure.message);
                 Self::Diagnostics(vec![diagnostic.maybe_help(failure.help)])
             }
             E::Illegal(illegal) => {

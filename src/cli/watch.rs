@@ -2,17 +2,23 @@
 
 use std::collections::HashMap;
 
-use super::{compose::SystemClock, terminal::{Terminal, WIDTH}};
+use super::{
+    compose::SystemClock,
+    terminal::{Terminal, WIDTH},
+};
 use crate::{
-    base::{NodeId, Timestamp, time, visible::{escape, escape_line}},
+    base::{
+        NodeId, Timestamp, time,
+        visible::{escape, escape_line},
+    },
     driver::Observer,
-    ports::Clock,
     engine::{Question, Run},
     model::{
         Event, Recorded,
         event::{Moment, Phase, StepStatus},
         view::StepView,
     },
+    ports::Clock,
     report::{lines, style::Style},
 };
 
@@ -110,10 +116,10 @@ impl Lines {
                     self.say(&format!("    {line}"));
                 }
             }
-            Event::RetryScheduled { node, attempt, reason, .. } => self.say(&style.dim(&format!(
-                "  {node}: attempt {attempt} follows: {}",
-                escape_line(reason)
-            ))),
+            Event::RetryScheduled { node, attempt, reason, .. } => self.say(
+                &style
+                    .dim(&format!("  {node}: attempt {attempt} follows: {}", escape_line(reason))),
+            ),
             Event::RollbackStarted { reason, nodes, .. } => {
                 let what = if nodes.is_empty() { "nothing to put back" } else { "putting back" };
                 self.say(&format!("{} {what}: {}", style.warning("↶"), escape_line(reason)));

@@ -293,10 +293,8 @@ count
 
     #[test]
     fn short_texts_have_no_hunks() {
-        let shown = text(
-            vec![place("stdout", Some("max=3\n".into()), Some("max=5 ".into()))],
-            Some(3),
-        );
+        let shown =
+            text(vec![place("stdout", Some("max=3\n".into()), Some("max=5 ".into()))], Some(3));
         assert_eq!(
             shown,
             "stdout\n- max=3\n+ max=5   (ends with 1 blanks)\n~ (no line break at the end)"

@@ -5,6 +5,7 @@
 pub mod action_spec;
 pub mod approval;
 pub mod diff;
+pub mod diff_text;
 pub mod event;
 pub mod fault;
 pub mod input;

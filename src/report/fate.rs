@@ -90,10 +90,9 @@ pub(super) fn fate(view: &RunView, step: &StepView) -> Option<Fate> {
         StepStatus::Running => Fate::UnderWay,
         StepStatus::RolledBack => Fate::PutBack,
         StepStatus::RollbackFailed => Fate::UndoFailed,
-        StepStatus::Pending
-        | StepStatus::Waiting
-        | StepStatus::Skipped
-        | StepStatus::InDoubt => Fate::NotMade,
+        StepStatus::Pending | StepStatus::Waiting | StepStatus::Skipped | StepStatus::InDoubt => {
+            Fate::NotMade
+        }
     })
 }
 

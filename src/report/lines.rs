@@ -166,8 +166,7 @@ pub(super) fn diff_block(
     let indent = " ".repeat(indent);
     let lines = diff_lines(diff, style, usize::MAX);
     let more = lines.len().saturating_sub(most);
-    let mut out: Vec<_> =
-        lines.iter().take(most).map(|line| format!("{indent}{line}")).collect();
+    let mut out: Vec<_> = lines.iter().take(most).map(|line| format!("{indent}{line}")).collect();
     if more > 0 {
         out.push(format!("{indent}… and {}: {see}", words::count(more, "more line")));
     }

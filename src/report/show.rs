@@ -2,12 +2,11 @@
 //!
 //! Owns the layout. Must not know how the run is found, nor when it is shown.
 
-use super::{Columns, Fate, Style, diff_block, fate, quoted, step_lines, wait_lines, waiting, words};
+use super::{
+    Columns, Fate, Style, diff_block, fate, quoted, step_lines, wait_lines, waiting, words,
+};
 use crate::{
-    base::{
-        time,
-        visible::escape_line,
-    },
+    base::{time, visible::escape_line},
     model::{
         approval::{Approval, Verdict},
         event::Phase,
@@ -153,13 +152,16 @@ fn decision(approval: &Approval) -> String {
 
 fn rollback(out: &mut Vec<String>, view: &RunView, step: &StepView, style: &Style) {
     let Some(rollback) = &step.rollback else { return };
-    let when = rollback.finished_at.map_or_else(String::new, |at| format!(" at {}", words::utc(at)));
+    let when =
+        rollback.finished_at.map_or_else(String::new, |at| format!(" at {}", words::utc(at)));
     let line = match fate(view, step) {
         Some(Fate::PutBack) => {
             style.good(&format!("put back{when}, and proved: the state is what it was before"))
         }
         Some(Fate::Unproved) => style.bad(&format!("put back{when}, without proof")),
-        Some(Fate::UndoFailed) => style.bad(&format!("undoing failed{when}; the change may remain")),
+        Some(Fate::UndoFailed) => {
+            style.bad(&format!("undoing failed{when}; the change may remain"))
+        }
         Some(Fate::Left) => style.bad("left in place"),
         Some(Fate::NothingToUndo | Fate::NotMade) => "nothing to undo".to_owned(),
         _ => "to be put back".to_owned(),

@@ -101,8 +101,7 @@ pub(super) fn title(step: &StepView) -> String {
 /// `local login ana on bastion`, where that says more than the name; not escaped.
 pub(super) fn login(view: &RunView) -> Option<String> {
     let operator = &view.operator;
-    (!operator.login.is_empty())
-        .then(|| format!("login {} on {}", operator.login, operator.host))
+    (!operator.login.is_empty()).then(|| format!("login {} on {}", operator.login, operator.host))
 }
 
 /// Value on one line, cut when it is long; a cut is seen.
@@ -145,8 +144,10 @@ pub(super) fn result(step: &StepView) -> Option<String> {
 
 fn fields<'a>(all: impl ExactSizeIterator<Item = (&'a String, &'a Value)>) -> Option<String> {
     let more = all.len().saturating_sub(FIELDS);
-    let mut parts: Vec<_> =
-        all.take(FIELDS).map(|(name, value)| format!("{} = {}", escape_line(name), short(value))).collect();
+    let mut parts: Vec<_> = all
+        .take(FIELDS)
+        .map(|(name, value)| format!("{} = {}", escape_line(name), short(value)))
+        .collect();
     if more > 0 {
         parts.push(format!("{more} more"));
     }
@@ -159,7 +160,8 @@ mod tests {
 
     #[test]
     fn lists_read_as_people_write_them() {
-        let names = |n: usize| ["a", "b", "c"][..n].iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        let names =
+            |n: usize| ["a", "b", "c"][..n].iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         assert_eq!(list(&names(1), "and"), "a");
         assert_eq!(list(&names(2), "and"), "a and b");
         assert_eq!(list(&names(3), "or"), "a, b or c");

@@ -6,5 +6,8 @@
 pub mod http;
 mod output;
 pub mod process;
-//SQL
+pub mod sql;
 pub mod ssh;
+mod targets;
+
+pub use targets::open;

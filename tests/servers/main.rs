@@ -11,4 +11,5 @@ mod approvals;
 mod http;
 mod process;
 mod scaffolding;
+mod sql;
 mod ssh;

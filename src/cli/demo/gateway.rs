@@ -20,8 +20,9 @@ pub struct Gateway {
 impl Gateway {
     /// Reads the settings below this folder.
     pub async fn open(folder: &Path) -> Result<Arc<Self>, sqlx::Error> {
-        let options =
-            SqliteConnectOptions::new().filename(folder.join("databases/settings.db")).read_only(true);
+        let options = SqliteConnectOptions::new()
+            .filename(folder.join("databases/settings.db"))
+            .read_only(true);
         Ok(Arc::new(Self { settings: SqlitePool::connect_with(options).await? }))
     }
 

@@ -201,7 +201,8 @@ impl Stage {
     fn spawn(&self, args: &[&str], output: Stdio) -> Result<Child, Failure> {
         let program = std::env::current_exe().map_err(|e| went_wrong(&e))?;
         let interactive = !self.yes && args.contains(&"approve");
-        let error = if interactive || !args.contains(&"run") { None } else { Some(Stdio::inherit()) };
+        let error =
+            if interactive || !args.contains(&"run") { None } else { Some(Stdio::inherit()) };
         let mut command = Command::new(program);
         command
             .args(args)
