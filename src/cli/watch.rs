@@ -162,17 +162,15 @@ impl Observer for Lines {
     fn on(&mut self, run: &Run, events: &[Recorded]) {
         for recorded in events {
             self.event(run, &recorded.event);
-            let over = matches!(
-                recorded.event,
-                Event::StepSucceeded { .. }
-                    | Event::StepFailed { .. }
-                    | Event::StepSkipped { .. }
-                    | Event::StepPlanned { .. }
-            );
-            if over
-                && let Some(node) = recorded.event.node()
-                && let Some(view) = run.view_of(node)
-            {
+            // The run may be further by now: the line is about the step as it was then.
+            let status = match &recorded.event {
+                Event::StepSucceeded { .. } | Event::StepPlanned { .. } => StepStatus::Succeeded,
+                Event::StepFailed { .. } => StepStatus::Failed,
+                Event::StepSkipped { .. } => StepStatus::Skipped,
+                _ => continue,
+            };
+            if let Some(mut view) = recorded.event.node().and_then(|node| run.view_of(node)) {
+                view.status = status;
                 self.step(&view);
             }
         }

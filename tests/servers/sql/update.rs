@@ -4,7 +4,7 @@ use runward::{
     actions::sql_update,
     base::{Map, Secret, Value},
     model::World,
-    ports::{Action, Arguments, Captured},
+    ports::{Action, Arguments, Captured, transport::SqlTarget},
 };
 
 use super::bench::{Bench, Mysql, Postgres, Sqlite, arguments, decimal, each, list, map, unique};
