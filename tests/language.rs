@@ -4,6 +4,9 @@
 //! what is drawn for them. `project/` holds project files likewise, `environments/` runbooks that
 //! are checked against the project file there. `RUNWARD_UPDATE=1` writes the `.err` files anew.
 
+// What fails here fails a test, also outside of the functions marked as tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 #[path = "language/catalogue.rs"]
 mod catalogue;
 #[path = "language/hostile.rs"]
@@ -20,7 +23,12 @@ use runward::{
     base::Value,
     diagnostics::{Diagnostic, has_errors, render},
     language::{self, Given, Loaded},
-    model::{Effect, runbook::Body},
+    model::{
+        Effect,
+        project::StoreAddress,
+        runbook::Body,
+        target::{Address, Identity, Irreversible},
+    },
     project,
 };
 
@@ -130,6 +138,29 @@ fn a_secret_in_a_project_file_is_never_drawn() {
     let drawn = drawn(&diagnostics);
     assert!(drawn.contains("RW0505"), "{drawn}");
     assert!(!drawn.to_lowercase().contains("hunter2"), "{drawn}");
+}
+
+#[test]
+fn a_project_has_absolute_paths_and_strict_defaults() {
+    let text = "version: 1\nenvironments:\n  p: {protected: true}\n  l:\n    targets: \
+                {db: {sql: \"sqlite:demo/a.db\"}, app: {ssh: {hosts: [a, b]}}}\n";
+    let (project, faults) = project::load("runward.yaml", "/project".into(), text);
+    let project = project.unwrap();
+    // Nobody is there who could approve.
+    assert_eq!(faults.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), ["RW0504"]);
+    assert_eq!(project.store, StoreAddress::Sqlite("/project/.runward/journal.db".into()));
+    let policy = &project.environments["p"].policy;
+    assert_eq!(
+        policy.approvals.as_ref().map(|a| (a.required, a.expires.as_secs())),
+        Some((1, 1800))
+    );
+    assert_eq!((policy.irreversible, policy.identity), (Irreversible::Forbid, Identity::Key));
+    let local = &project.environments["l"];
+    assert_eq!((&local.policy.approvals, local.policy.identity), (&None, Identity::Login));
+    let Address::Sql(db) = &local.targets["db"].address else { panic!("no database") };
+    assert_eq!(db.url, "sqlite:/project/demo/a.db");
+    let Address::Ssh(app) = &local.targets["app"].address else { panic!("no hosts") };
+    assert_eq!((app.hosts.len(), app.accept_new), (2, false));
 }
 
 #[test]

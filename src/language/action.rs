@@ -52,6 +52,13 @@ impl Reader<'_> {
 
     fn arguments(&mut self, spec: &ActionSpec, node: &Node) -> Option<IndexMap<String, Tree>> {
         let what = format!("`{}`", spec.name);
+        if !matches!(node.shape, Shape::Map(_)) {
+            let names = spec.arguments.iter().filter(|a| a.required).map(|a| &*a.name);
+            let list = names.map(|n| format!("{n}: …")).collect::<Vec<_>>().join(", ");
+            let fault = shape::wrong(node, &format!("{what} must be a map"));
+            self.out.push(fault.help(format!("write `{}: {{{list}}}`", spec.name)));
+            return None;
+        }
         let mut fields = Fields::of(node, &what, &mut self.out)?;
         let mut arguments = IndexMap::new();
         let mut found = Vec::new();

@@ -45,10 +45,12 @@ impl Reader<'_> {
             Shape::Map(entries) => entries.is_empty(),
             Shape::List(_) => false,
         };
+        let before = self.out.len();
         if !bare {
             let more = self.expectations(&entry.value);
             expect.extend(more);
-        } else if expect.is_empty() {
+        }
+        if expect.is_empty() && self.out.len() == before {
             let message = "this check expects nothing";
             self.out.push(
                 Diagnostic::error(codes::RW0202, entry.key.place.clone(), message)

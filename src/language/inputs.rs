@@ -62,7 +62,7 @@ fn field(entry: &Entry, what: &str, out: &mut Findings) -> InputSpec {
         place: entry.key.place.clone(),
     };
     let Some(mut keys) = Fields::of(&entry.value, what, out) else { return spec };
-    let kind = keys.need("type", out).and_then(|e| shape::choice(&e.value, "`type`", &KINDS, out));
+    let kind = keys.need("type", out).and_then(|e| kind_of(&e.value, out));
     if let Some(e) = keys.get("description") {
         spec.description = shape::fixed(&e.value, "`description`", out).unwrap_or_default();
     }
@@ -95,6 +95,29 @@ fn field(entry: &Entry, what: &str, out: &mut Findings) -> InputSpec {
         spec.default = Some(Value::Null);
     }
     spec
+}
+
+fn kind_of(node: &Node, out: &mut Findings) -> Option<InputKind> {
+    let before = out.len();
+    let kind = shape::choice(node, "`type`", &KINDS, out);
+    // What other languages call them is too far away for the search of near words.
+    let meant = node.scalar().and_then(|s| match &*s.text {
+        "text" | "str" => Some("string"),
+        "number" | "float" | "money" => Some("decimal"),
+        "int" => Some("integer"),
+        "bool" => Some("boolean"),
+        "datetime" | "timestamp" => Some("time"),
+        "array" => Some("list"),
+        "object" => Some("map"),
+        _ => None,
+    });
+    if out.len() > before
+        && let (Some(meant), Some(last)) = (meant, out.last_mut())
+    {
+        let allowed = last.help.take().unwrap_or_default();
+        last.help = Some(format!("did you mean `{meant}`? {}", allowed.replacen('a', "A", 1)));
+    }
+    kind
 }
 
 fn default_value(

@@ -21,7 +21,7 @@ impl Reader<'_> {
     /// The runbook as far as it can be read; the faults are in `out`.
     pub(super) fn runbook(&mut self, source: &Arc<Source>, root: &Node) -> Option<Runbook> {
         let mut fields = Fields::of(root, "a runbook", &mut self.out)?;
-        self.version(&mut fields);
+        fields.version(&mut self.out);
         let name = fields
             .need("name", &mut self.out)
             .and_then(|e| shape::filled(&e.value, "`name`", &mut self.out));
@@ -69,15 +69,6 @@ impl Reader<'_> {
             on_failure,
             finally,
         })
-    }
-
-    fn version(&mut self, fields: &mut Fields<'_>) {
-        let Some(entry) = fields.need("version", &mut self.out) else { return };
-        if shape::whole(&entry.value, "`version`", 1..=1, &mut self.out).is_none()
-            && let Some(last) = self.out.last_mut()
-        {
-            last.help = Some("write `version: 1`".into());
-        }
     }
 
     fn optional_text(&mut self, fields: &mut Fields<'_>, key: &str) -> String {

@@ -135,7 +135,7 @@ impl Reader<'_> {
                 bodies.push(entry);
             } else {
                 let known = COMMON.iter().chain(&BODIES).copied();
-                self.out.push(shape::unknown(&entry.key, "a step", known));
+                shape::unknown(&entry.key, "a step", known, &mut self.out);
             }
         }
         bodies.sort_by_key(|e| e.key.place.range.start);
@@ -199,6 +199,11 @@ impl Reader<'_> {
 
     fn foreach(&mut self, node: &Node) -> Option<Foreach> {
         let out = &mut self.out;
+        if node.scalar().is_some_and(|s| s.typed() == Typed::Text) {
+            let fault = shape::wrong(node, "`foreach` must be a map");
+            out.push(fault.help(format!("write `{{in: {}, as: name}}`", node.place.text())));
+            return None;
+        }
         let mut fields = Fields::of(node, "`foreach`", out)?;
         let items = fields.need("in", out).and_then(|e| templates::items(&e.value, "`in`", out));
         let name = match fields.get("as") {

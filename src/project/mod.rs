@@ -53,12 +53,7 @@ struct Reader {
 impl Reader {
     fn project(&mut self, source: &Arc<Source>, root: &Node) -> Option<Project> {
         let mut fields = Fields::of(root, "a project", &mut self.out)?;
-        if let Some(entry) = fields.need("version", &mut self.out)
-            && shape::whole(&entry.value, "`version`", 1..=1, &mut self.out).is_none()
-            && let Some(last) = self.out.last_mut()
-        {
-            last.help = Some("write `version: 1`".into());
-        }
+        fields.version(&mut self.out);
         let store = match fields.get("store") {
             Some(entry) => self.store(&entry.value),
             None => Some(StoreAddress::Sqlite(self.folder.join(DEFAULT_STORE))),
@@ -155,8 +150,8 @@ impl Reader {
         let mut fields = Fields::of(&entry.value, "a secret", out)?;
         let sources: Vec<&Entry> =
             ["env", "file", "command"].iter().filter_map(|key| fields.get(key)).collect();
-        fields.not_yet(&["age", "vault"], out);
         let before = out.len();
+        fields.not_yet(&["age", "vault"], out);
         fields.finish(out);
         let [source] = sources[..] else {
             if out.len() == before {

@@ -92,9 +92,9 @@ fn approvals(node: &Node, out: &mut Findings) -> Option<ApprovalPolicy> {
     }
     fields.finish(out);
     Some(ApprovalPolicy {
-        required: u32::try_from(required?).ok()?,
+        required: required.and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
         from: from.into_iter().map(|(group, _)| group).collect(),
-        expires: expires?,
+        expires: expires.unwrap_or(EXPIRES),
     })
 }
 
@@ -205,8 +205,13 @@ pub(super) fn check(
         .count();
     let required = usize::try_from(approvals.required).unwrap_or(usize::MAX);
     if required > able {
+        let able = match able {
+            0 => "nobody".to_owned(),
+            1 => "only one person".to_owned(),
+            _ => format!("only {able} people"),
+        };
         let message = format!(
-            "`{}` needs {required} approvals, but only {able} people with a key may give them",
+            "`{}` needs {required} approvals, but {able} with a key may give one",
             environment.name
         );
         out.push(

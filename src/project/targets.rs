@@ -49,6 +49,8 @@ const PARAMETERS: [&str; 12] = [
     "charset",
     "collation",
 ];
+const PLAIN_URL: &str = "write it in plain ASCII without spaces; hosts with other letters in their \
+                         `xn--` form";
 /// Headers whose fixed value is a secret in clear.
 const SECRET_HEADERS: [&str; 6] =
     ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token", "api-key"];
@@ -177,9 +179,10 @@ impl Reader {
                 return None;
             }
         };
-        let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\\' | '"' | '\'');
+        // Letters beyond ASCII look like others: `bаnk` with a Cyrillic `а` is another host.
+        let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '\\' | '"' | '\'' | '`');
         if text.contains(odd) || url.host_str().is_none_or(|h| h.starts_with('-')) {
-            self.refuse(node, "this URL has characters that don't belong there", "");
+            self.refuse(node, "this URL has characters that don't belong there", PLAIN_URL);
             return None;
         }
         Some(url)
@@ -234,15 +237,18 @@ impl Reader {
         }
         let url = self.url(node, &text)?;
         let fault = match url.scheme() {
-            "http" | "https" if !url.username().is_empty() => Some("a URL of HTTP has no user"),
+            "http" | "https" if !url.username().is_empty() => Some((
+                "a URL of HTTP has no user",
+                "credentials go into `headers`, through a secret",
+            )),
             "http" | "https" if url.query().is_some() || url.fragment().is_some() => {
-                Some("the base URL has no `?` or `#`: paths of requests come behind it")
+                Some(("the base URL has no `?` or `#`", "paths of requests are put behind it"))
             }
             "http" | "https" => None,
-            _ => Some("an HTTP service begins with `https://` or `http://`"),
+            _ => Some(("an HTTP service begins with `https://` or `http://`", "")),
         };
-        if let Some(fault) = fault {
-            self.refuse(node, fault, "credentials go into `headers`, through a secret");
+        if let Some((fault, help)) = fault {
+            self.refuse(node, fault, help);
             return None;
         }
         if protected && url.scheme() == "http" && !url.host_str().is_none_or(is_local) {
@@ -308,20 +314,20 @@ impl Reader {
             let port = shape::whole(&e.value, "`port`", 1..=65_535, &mut self.out)?;
             u16::try_from(port).ok()
         });
-        let mut word = |reader: &mut Self, key: &str, fits: fn(&str) -> bool| {
+        let mut word = |reader: &mut Self, key: &str, fits: fn(&str) -> bool, help: &str| {
             let entry = fields.get(key)?;
             let text = shape::filled(&entry.value, &format!("`{key}`"), &mut reader.out)?;
             if !fits(&text) {
                 let message = format!("`{key}` can't be `{}`", shape::shortened(&text));
-                reader.refuse(&entry.value, message, "");
+                reader.refuse(&entry.value, message, help);
                 return None;
             }
             Some(text)
         };
-        let user = word(self, "user", is_user);
-        let jump = word(self, "jump", is_jump);
-        let key = word(self, "key", is_path);
-        let known_hosts = word(self, "known_hosts", is_path);
+        let user = word(self, "user", is_user, "users have letters, digits, `.`, `-` and `_`");
+        let jump = word(self, "jump", is_jump, "write `host`, `user@host` or `user@host:port`");
+        let key = word(self, "key", is_path, "write the path of a private key");
+        let known_hosts = word(self, "known_hosts", is_path, "write the path of a file");
         let accept_new = fields.get("host_key").and_then(|e| {
             let table = [("strict", false), ("accept_new", true)];
             let accept = shape::choice(&e.value, "`host_key`", &table, &mut self.out)?;

@@ -158,22 +158,19 @@ pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
 ///
 /// # Errors
 /// `RW0101` for anything else, UTF-16 named as such; `RW0104` for more than [`MAX_BYTES`].
-pub fn decode(path: &str, bytes: Vec<u8>) -> Result<String, Diagnostic> {
+pub fn decode(path: &str, bytes: Vec<u8>) -> Result<String, Vec<Diagnostic>> {
     if bytes.len() > MAX_BYTES {
-        return Err(Diagnostic::unplaced(
-            codes::RW0104,
-            format!("{path} is larger than 1 MiB ({} bytes)", bytes.len()),
-        ));
+        let message = format!("{path} is larger than 1 MiB ({} bytes)", bytes.len());
+        return Err(vec![Diagnostic::unplaced(codes::RW0104, message)]);
     }
     let wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let what = if wide {
-            format!("{path} is written in UTF-16")
-        } else {
-            format!("{path} is not UTF-8 text: byte {at} is wrong")
+        let message = match wide {
+            true => format!("{path} is written in UTF-16"),
+            false => format!("{path} is not UTF-8 text: byte {at} is wrong"),
         };
-        Diagnostic::unplaced(codes::RW0101, what).help("save the file as UTF-8")
+        vec![Diagnostic::unplaced(codes::RW0101, message).help("save the file as UTF-8")]
     })
 }
 
@@ -211,10 +208,10 @@ mod tests {
 
     #[test]
     fn utf16_is_named() {
-        let error = decode("a.yaml", vec![0xff, 0xfe, b'a', 0]).unwrap_err();
-        assert_eq!(error.message, "a.yaml is written in UTF-16");
+        let errors = decode("a.yaml", vec![0xff, 0xfe, b'a', 0]).unwrap_err();
+        assert_eq!(errors[0].message, "a.yaml is written in UTF-16");
         assert_eq!(decode("a.yaml", b"a: \xc3\xa9".to_vec()).unwrap(), "a: é");
-        assert!(decode("a.yaml", vec![b'a', 0xc3]).unwrap_err().message.contains("byte 1"));
+        assert!(decode("a.yaml", vec![b'a', 0xc3]).unwrap_err()[0].message.contains("byte 1"));
     }
 
     #[test]

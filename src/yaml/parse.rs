@@ -12,8 +12,8 @@ use std::{
 use granit_parser::{Event, Parser, ScalarStyle, Span, options};
 
 use super::{
-    Entry, Key, MAX_BYTES, MAX_DEPTH, MAX_EXPANDED, MAX_NODES, Node, Scalar, Shape, Style,
-    characters, faults, written,
+    Entry, Key, MAX_BYTES, MAX_DEPTH, MAX_DIAGNOSTICS, MAX_EXPANDED, MAX_NODES, Node, Scalar,
+    Shape, Style, characters, faults, written,
 };
 use crate::{
     base::{Place, Source},
@@ -132,6 +132,10 @@ pub(super) fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
 
 impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Stop> {
+        // Nobody reads more; and what is this wrong was made to keep somebody busy.
+        if self.diagnostics.len() > MAX_DIAGNOSTICS {
+            return Err(Stop);
+        }
         let range = span.byte_range().unwrap_or(0..0);
         if let Some(tag) = event.tag() {
             let at = span.tag_span().and_then(|s| s.byte_range()).unwrap_or(range.clone());

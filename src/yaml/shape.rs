@@ -60,6 +60,21 @@ impl<'a> Fields<'a> {
         found
     }
 
+    /// The key `version`, which says what the other keys mean.
+    pub fn version(&mut self, out: &mut Findings) {
+        let Some(entry) = self.need("version", out) else { return };
+        let typed = entry.value.scalar().map(super::Scalar::typed);
+        if typed != Some(Typed::Int(1)) {
+            let code = match typed {
+                Some(Typed::Int(_)) => codes::RW0204,
+                _ => codes::RW0203,
+            };
+            let message = "this runward reads version 1 of its files";
+            let fault = Diagnostic::error(code, entry.value.place.clone(), message);
+            out.push(fault.help("write `version: 1`"));
+        }
+    }
+
     /// Entries that nobody has taken, and that are taken now.
     pub fn rest(&mut self) -> Vec<&'a Entry> {
         self.entries
@@ -86,24 +101,34 @@ impl<'a> Fields<'a> {
     pub fn finish(self, out: &mut Findings) {
         for (entry, taken) in &self.entries {
             if !taken {
-                let known = self.known.iter().map(String::as_str);
-                out.push(unknown(&entry.key, &self.what, known));
+                unknown(&entry.key, &self.what, self.known.iter().map(String::as_str), out);
             }
         }
     }
 }
 
-/// The diagnostic for a key that does not exist in `what`.
-pub fn unknown<'k>(key: &Key, what: &str, known: impl Iterator<Item = &'k str>) -> Diagnostic {
+/// Complains of a key that does not exist in `what`.
+pub fn unknown<'k>(
+    key: &Key,
+    what: &str,
+    known: impl Iterator<Item = &'k str>,
+    out: &mut Findings,
+) {
+    let message = format!("unknown key `{}` in {what}", shortened(&key.text));
+    let fault = Diagnostic::error(codes::RW0201, key.place.clone(), message);
+    // So many are not shown, and looking for near names takes its time.
+    if out.len() > super::MAX_DIAGNOSTICS {
+        out.push(fault);
+        return;
+    }
     let known: Vec<&str> = known.collect();
     let list = known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
-    let message = format!("unknown key `{}` in {what}", shortened(&key.text));
     let help = match (nearest(&key.text, known.iter().copied()), list.is_empty()) {
         (Some(near), _) => format!("did you mean `{near}`? Allowed here: {list}"),
         (None, false) => format!("allowed here: {list}"),
         (None, true) => "no keys are allowed here".to_owned(),
     };
-    Diagnostic::error(codes::RW0201, key.place.clone(), message).help(help)
+    out.push(fault.help(help));
 }
 
 /// The diagnostic for a key that is planned and not built.

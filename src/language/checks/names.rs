@@ -6,7 +6,7 @@ use super::Context;
 use crate::{
     base::Place,
     diagnostics::{Diagnostic, codes, suggest},
-    expression::{Escape, NameUse},
+    expression::{Escape, NameUse, Template},
     language::uses::{self, Part, Position, Role},
     model::{
         Effect,
@@ -35,11 +35,11 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let runbook = context.runbook;
     for (index, tree) in runbook.vars.values().enumerate() {
-        let names = tree.templates().into_iter().flat_map(|t| t.names());
+        let names = tree.templates().into_iter().flat_map(Template::names);
         out.extend(names.filter_map(|n| fault(context, &Site::Start(index), &n)));
     }
     for tree in &runbook.locks {
-        let names = tree.templates().into_iter().flat_map(|t| t.names());
+        let names = tree.templates().into_iter().flat_map(Template::names);
         let site = Site::Start(runbook.vars.len());
         out.extend(names.filter_map(|n| fault(context, &site, &n)));
     }
@@ -77,12 +77,15 @@ fn fault(context: &Context<'_>, site: &Site<'_>, name: &NameUse) -> Option<Diagn
     let root = name.path.first()?.as_str();
     let place = name.places.first()?;
     match root {
-        "inputs" => {
-            member(name, "inputs", context.runbook.inputs.keys().map(String::as_str), "input")
-        }
+        "inputs" => member(
+            name,
+            "inputs",
+            context.runbook.inputs.keys().map(String::as_str),
+            "there is no input",
+        ),
         "vars" => vars(context, site, name),
         "run" => run(site, name),
-        "env" => member(name, "env", ENV.into_iter(), "field of `env`"),
+        "env" => member(name, "env", ENV.into_iter(), "`env` has no field"),
         "targets" => targets(name),
         "secrets" => secrets(site, name),
         "steps" => match site {
@@ -137,7 +140,7 @@ fn member<'k>(
         true => format!("this runbook defines no {root}"),
         false => format!("there are {list}"),
     });
-    let message = format!("there is no {what} `{found}`");
+    let message = format!("{what} `{found}`");
     let place = name.places.get(1).or(name.places.first())?;
     Some(Diagnostic::error(codes::RW0302, place.clone(), message).help(help))
 }
@@ -154,7 +157,7 @@ fn vars(context: &Context<'_>, site: &Site<'_>, name: &NameUse) -> Option<Diagno
                 .help("a variable may use those above it: move it up"),
         );
     }
-    member(name, "vars", vars.keys().map(String::as_str), "variable")
+    member(name, "vars", vars.keys().map(String::as_str), "there is no variable")
 }
 
 fn run(site: &Site<'_>, name: &NameUse) -> Option<Diagnostic> {
@@ -169,7 +172,7 @@ fn run(site: &Site<'_>, name: &NameUse) -> Option<Diagnostic> {
         );
     }
     let known = RUN.into_iter().chain(RUN_END.into_iter().filter(|_| ending));
-    member(name, "run", known, "field of `run`")
+    member(name, "run", known, "`run` has no field")
 }
 
 fn targets(name: &NameUse) -> Option<Diagnostic> {
