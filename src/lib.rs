@@ -10,6 +10,7 @@ pub mod lua;
 pub mod model;
 pub mod ports;
 pub mod project;
+pub mod report;
 pub mod secrets;
 pub mod store;
 pub mod transports;
