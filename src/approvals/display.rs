@@ -4,20 +4,16 @@
 //! who asks and why. Must not know how a request is made or kept. Nothing is left out or cut short,
 //! and what came from outside is escaped and set off by `| `, so that it can't pose as a heading.
 
-use std::time::Duration;
-
-use similar::{ChangeTag, TextDiff};
-
 use crate::{
     base::{
-        Value, time,
+        time,
         visible::{escape, escape_line},
     },
-    model::{Diff, approval::DisplayParts, diff::Difference},
+    model::{
+        approval::DisplayParts,
+        diff_text::{Line, Mark, lines},
+    },
 };
-
-/// Time after which a line-by-line comparison may be coarser than the best one.
-const DIFF_TIME: Duration = Duration::from_secs(1);
 
 /// The text, ending with a line break.
 pub fn display(parts: &DisplayParts<'_>) -> String {
@@ -56,7 +52,8 @@ fn change(out: &mut String, parts: &DisplayParts<'_>) {
     match parts.difference {
         None => out.push_str("  not known before it runs\n"),
         Some(diff) if diff.is_empty() => out.push_str("  nothing\n"),
-        Some(Diff(places)) => places.iter().for_each(|place| difference(out, place)),
+        // All of it, also what stays the same around a changed line.
+        Some(diff) => lines(diff, None).iter().for_each(|line| difference(out, line)),
     }
 }
 
@@ -115,70 +112,26 @@ fn marked(out: &mut String, mark: &str, text: &str) {
     }
 }
 
-/// One place: what was there with `-`, what will be there with `+`. Texts of several lines are
-/// compared line by line, all their lines shown.
-fn difference(out: &mut String, place: &Difference) {
-    let path = if place.path.is_empty() { "value" } else { &place.path };
-    out.push_str(&format!("  {}\n", escape_line(path)));
-    if let (Some(Value::Text(before)), Some(Value::Text(after))) = (&place.before, &place.after)
-        && (before.contains('\n') || after.contains('\n'))
-    {
-        return lines(out, before, after);
-    }
-    let mut side = |mark: &str, value: &Option<Value>| match value {
-        Some(value) => marked(out, &format!("    {mark} "), &shown(value)),
-        None => marked(out, &format!("    {mark} "), "(nothing)"),
+/// A line of what will differ: what was there with `-`, what will be there with `+`.
+fn difference(out: &mut String, line: &Line) {
+    let mark = match line.mark {
+        Mark::Place => "  ",
+        Mark::Before => "    - ",
+        Mark::After => "    + ",
+        Mark::Same | Mark::Gap | Mark::Remark => "      ",
     };
-    side("-", &place.before);
-    side("+", &place.after);
-}
-
-fn lines(out: &mut String, before: &str, after: &str) {
-    // The deadline bounds texts that have next to nothing in common; what is shown stays whole.
-    let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(before, after);
-    for change in diff.iter_all_changes() {
-        let mark = match change.tag() {
-            ChangeTag::Delete => "-",
-            ChangeTag::Insert => "+",
-            ChangeTag::Equal => " ",
-        };
-        let line = change.value();
-        // Blanks at a line's end may be all that differs.
-        let text = escape(line.strip_suffix('\n').unwrap_or(line));
-        let blanks = text.len() - text.trim_end_matches(' ').len();
-        out.push_str(&format!("    {mark} {text}"));
-        if blanks > 0 && change.tag() != ChangeTag::Equal {
-            out.push_str(&format!("  (ends with {blanks} blanks)"));
-        }
-        out.push('\n');
-        if !line.ends_with(['\n', '\r']) {
-            out.push_str("      (no line break at the end)\n");
-        }
-    }
-}
-
-/// A value so that text, number and nothing can be told apart: text stands in quotes.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Text(text) => format!("\"{}\"", escape_line(text)),
-        Value::Null => "null".to_owned(),
-        Value::Map(map) => map
-            .iter()
-            .map(|(name, value)| format!("{}: {}", escape_line(name), shown(value)))
-            .collect::<Vec<_>>()
-            .join("\n"),
-        Value::List(items) => {
-            let items: Vec<_> = items.iter().map(|item| shown(item).replace('\n', ", ")).collect();
-            format!("[{}]", items.join("; "))
-        }
-        other => escape_line(&other.to_string()),
-    }
+    // Blanks at the end of a line belong to what is shown; those of an empty one are ours.
+    let mark = if line.text.is_empty() { mark.trim_end() } else { mark };
+    out.push_str(&format!("{mark}{}\n", line.text));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Digest, NodeId, RunId, Timestamp};
+    use crate::{
+        base::{Digest, NodeId, RunId, Value},
+        model::diff::{Diff, Difference},
+    };
 
     fn parts<'a>(
         node: &'a NodeId,
@@ -257,9 +210,9 @@ What will be sent
   | WHERE service = 'capture'
 
 What will differ
-  rows[id=7].value
-    - 3
-    + 5
+  rows[id=7]
+    - value: 3
+    + value: 5
 
 To undo it
   | UPDATE settings SET value = 3 WHERE service = 'capture' AND value = 5

@@ -1,6 +1,8 @@
 //! The nouns, as plain data: runbook, action, target, event, snapshot, difference, approval, view.
 //!
-//! Owns their shapes. Must not know how they are read, decided, performed, stored or shown.
+//! Owns their shapes. Must not know how they are read, decided, performed, stored or shown; only
+//! how a difference reads is here (`diff_text`), since whoever approves it and whoever reads of it
+//! later must see the same.
 
 pub mod action_spec;
 pub mod approval;
