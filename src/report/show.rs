@@ -6,7 +6,7 @@ use super::{
     Columns, Fate, Style, diff_block, fate, quoted, step_lines, wait_lines, waiting, words,
 };
 use crate::{
-    base::{time, visible::escape_line},
+    base::{markdown::unescaped, time, visible::escape_line},
     model::{
         approval::{Approval, Verdict},
         event::Phase,
@@ -112,7 +112,7 @@ fn about(view: &RunView, step: &StepView, style: &Style) -> Vec<String> {
     }
     rollback(&mut out, view, step, style);
     if let Some(note) = &step.note {
-        out.extend(quoted(note, 4));
+        out.extend(quoted(&unescaped(note), 4));
     }
     out
 }
