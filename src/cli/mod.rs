@@ -10,6 +10,7 @@ mod demo;
 mod exit;
 mod holder;
 mod init;
+mod live;
 mod look;
 mod manual;
 mod people;
