@@ -2,7 +2,9 @@
 pub mod actions;
 pub mod approvals;
 pub mod base;
+pub mod cli;
 pub mod diagnostics;
+pub mod driver;
 pub mod engine;
 pub mod expression;
 pub mod language;
@@ -14,3 +16,4 @@ pub mod report;
 pub mod secrets;
 pub mod store;
 pub mod transports;
+pub mod yaml;

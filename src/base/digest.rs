@@ -1,4 +1,4 @@
-//! SHA-256 digests, shown as `sha256:` and 64 hex digits.
+//! SHA-256 digests, shown as `sha256:` and 64 hex digits; keyed ones as `hmac-sha256:`.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ impl Digest {
 
     /// The first twelve hex digits, for people.
     pub fn short(&self) -> &str {
-        let hex = self.0.strip_prefix("sha256:").unwrap_or(&self.0);
+        let hex = self.0.rsplit(':').next().unwrap_or(&self.0);
         hex.get(..12).unwrap_or(hex)
     }
 }

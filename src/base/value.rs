@@ -17,6 +17,9 @@ use super::Secret;
 /// A map that keeps the order in which it was written or read.
 pub type Map = IndexMap<String, Value>;
 
+/// Places before or behind the point that a number in JSON may add by its exponent.
+const MAX_JSON_ZEROS: u64 = 10_000;
+
 /// A date or time, with the kind that its source gave it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd)]
 pub enum Time {
@@ -308,7 +311,8 @@ impl Value {
         }
     }
 
-    /// Any JSON: whole numbers become integers, others exact decimals.
+    /// Any JSON: whole numbers become integers, others exact decimals. A number such as
+    /// `1e999999999`, which would take a gigabyte to write out, stays text.
     pub fn from_json(json: Json) -> Self {
         match json {
             Json::Null => Self::Null,
@@ -316,8 +320,13 @@ impl Value {
             Json::Number(n) => {
                 let text = n.to_string();
                 text.parse::<i128>()
+                    .ok()
                     .map(Self::Int)
-                    .or_else(|_| BigDecimal::from_str(&text).map(Self::Decimal))
+                    .or_else(|| {
+                        let decimal = BigDecimal::from_str(&text).ok()?;
+                        let zeros = decimal.fractional_digit_count().unsigned_abs();
+                        (zeros <= MAX_JSON_ZEROS).then_some(Self::Decimal(decimal))
+                    })
                     .unwrap_or(Self::Text(text))
             }
             Json::String(s) => Self::Text(s),
@@ -412,6 +421,13 @@ mod tests {
 
     fn decimal(text: &str) -> Value {
         Value::Decimal(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_number_that_takes_a_gigabyte_stays_text() {
+        let json = serde_json::from_str("[1e999999999, 1e-999999999, 1e3]").unwrap();
+        let expected = [Value::text("1e+999999999"), Value::text("1e-999999999"), decimal("1e3")];
+        assert_eq!(Value::from_json(json), Value::List(expected.into()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Whoever checks gathers all diagnostics of a pass; nobody stops at the first.
 
 pub mod codes;
+pub mod json;
 pub mod render;
 
 use std::fmt;
@@ -113,7 +114,7 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
 
 /// In the order of a file: by path, then place; unplaced ones last.
 pub fn sort(diagnostics: &mut [Diagnostic]) {
-    diagnostics.sort_by_key(|d| {
+    diagnostics.sort_by_cached_key(|d| {
         d.place
             .as_ref()
             .map_or((true, String::new(), 0), |p| (false, p.source.path.clone(), p.range.start))

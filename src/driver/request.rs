@@ -43,7 +43,8 @@ pub(super) fn request(
     } else {
         (prepared.statement.as_str(), prepared.undo.as_str(), prepared.difference.clone())
     };
-    let rows = view.step(node).and_then(|s| s.before.as_ref()?.get("rows")?.as_list().map(<[_]>::len));
+    let rows =
+        view.step(node).and_then(|s| s.before.as_ref()?.get("rows")?.as_list().map(<[_]>::len));
     let display = ports.approvals.display(&DisplayParts {
         environment: &run.created.environment,
         node,

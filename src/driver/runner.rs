@@ -153,6 +153,19 @@ impl Runner {
         self.ports.store.lock(&self.lease, names, self.ports.clock.now()).await
     }
 
+    /// Ends a run that could not begin.
+    pub async fn refuse(&mut self, reason: &str) -> Result<(), DriverError> {
+        let message = reason.to_owned();
+        self.fold(vec![Event::RunFinished { status: RunStatus::Refused, message }])?;
+        self.flush().await?;
+        self.give_back().await
+    }
+
+    /// Gives the right to append back.
+    pub async fn give_back(&mut self) -> Result<(), DriverError> {
+        Ok(self.ports.store.release(&self.lease).await?)
+    }
+
     /// Undoes the finished run's changes.
     pub async fn roll_back(&mut self, by: String, over_drift: bool) -> Result<(), DriverError> {
         self.input(Input::RollBack { by, over_drift })?;

@@ -53,6 +53,18 @@ impl Run {
         }
     }
 
+    /// One step as it is known now.
+    pub fn view_of(&self, id: &NodeId) -> Option<StepView> {
+        let step = self.plan.step(&id.step)?;
+        let location = self.plan.location(&id.step)?;
+        let item = id.items.split_last().and_then(|(index, outer)| {
+            let holder = NodeId { step: id.step.clone(), items: outer.to_vec() };
+            self.items.get(&holder)?.get(*index)
+        });
+        let path = location.groups.clone();
+        Some(self.view_node(step, location.phase, id, item, &path))
+    }
+
     /// The run's status.
     pub fn status(&self, now: Timestamp) -> RunStatus {
         if let Some((status, ..)) = &self.finished {

@@ -7,10 +7,22 @@
 //! decimal in comparisons and sums, a secret must stay a secret through every filter, a value's
 //! rendering depends on where it goes (a shell word, a URL), and every error needs its place.
 
+mod budget;
 mod evaluate;
 pub mod functions;
+mod lookup;
+mod members;
+mod nesting;
+mod operators;
+mod output;
 mod parse;
+mod rendering;
+mod shell;
+mod survey;
 mod template;
+#[cfg(test)]
+mod testing;
+mod wrong;
 
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
@@ -67,10 +79,44 @@ pub struct Expression {
 }
 
 /// A node of the syntax tree with its range in the text.
+///
+/// The range of a filter or test begins at its name, that of any other node at its first operand.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) range: Range<usize>,
+}
+
+impl Node {
+    /// The range with the operand that a filter or test is applied to.
+    pub(crate) fn whole(&self) -> Range<usize> {
+        match &self.kind {
+            Kind::Filter(_, input, _) | Kind::Test(_, input, _) => {
+                input.whole().start..self.range.end
+            }
+            _ => self.range.clone(),
+        }
+    }
+
+    /// The fixed path that this node is, if it is nothing else: `a.b` and `a['b']`, each segment
+    /// with its range.
+    pub(crate) fn path(&self) -> Option<Vec<(&str, Range<usize>)>> {
+        match &self.kind {
+            Kind::Name(name) => Some(vec![(name, self.range.clone())]),
+            Kind::Attribute(base, name) => {
+                let mut path = base.path()?;
+                path.push((name, self.range.end.saturating_sub(name.len())..self.range.end));
+                Some(path)
+            }
+            Kind::Item(base, key) => {
+                let Kind::Constant(Value::Text(name)) = &key.kind else { return None };
+                let mut path = base.path()?;
+                path.push((name, key.range.clone()));
+                Some(path)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The kinds of nodes. Method calls and macros do not exist.
@@ -166,12 +212,12 @@ impl Expression {
 
     /// Every free name in it, in order. Names bound inside of it don't count.
     pub fn names(&self) -> Vec<NameUse> {
-        parse::names(&self.root, &self.written)
+        survey::names(&self.root, &self.written)
     }
 
     /// Filters, tests and functions that do not exist, or get the wrong number of arguments.
     pub fn check(&self) -> Vec<Diagnostic> {
-        parse::check(&self.root, &self.written)
+        survey::check(&self.root, &self.written)
     }
 
     /// Its value.

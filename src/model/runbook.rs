@@ -46,6 +46,25 @@ pub struct Runbook {
 }
 
 impl Runbook {
+    /// Every call of an action, also those inside of changes.
+    pub fn calls(&self) -> Vec<&ActionCall> {
+        let mut out = Vec::new();
+        for step in self.all_steps() {
+            match &step.body {
+                Body::Action(call) => out.push(call),
+                Body::Change(change) => {
+                    out.extend(&change.capture);
+                    out.push(&change.apply);
+                    if let Undo::Action(call) = &change.undo {
+                        out.push(call);
+                    }
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+
     /// Every step in the order in which it is written, nested ones behind their parent.
     pub fn all_steps(&self) -> Vec<&Step> {
         fn walk<'a>(steps: &'a [Step], out: &mut Vec<&'a Step>) {

@@ -36,8 +36,9 @@ pub trait Action: Send + Sync {
         Err(Fault::untouched(codes::RW9901, format!("{} can't capture", self.spec().name)))
     }
 
-    /// Looks again at the very things that `before` holds: the change may have moved them out of
-    /// what the arguments select. Reads only.
+    /// Looks again at what `before` holds, after `apply` or `undo`. It differs from `capture` where
+    /// the change itself moves things out of sight: rows that the `where` of an update no longer
+    /// finds are looked for by their keys.
     async fn recapture(
         &self,
         cx: &StepContext,
@@ -104,6 +105,34 @@ pub struct Preview {
     pub statement: String,
     /// What undoing would do.
     pub undo: String,
+}
+
+/// How many rows a change may touch. It is checked before the change is made to last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowGuard {
+    /// This many.
+    Exactly(u64),
+    /// This many or fewer.
+    AtMost(u64),
+}
+
+impl RowGuard {
+    /// Is this a number that it allows?
+    pub fn holds(self, rows: u64) -> bool {
+        match self {
+            Self::Exactly(n) => rows == n,
+            Self::AtMost(n) => rows <= n,
+        }
+    }
+}
+
+impl std::fmt::Display for RowGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exactly(n) => write!(f, "{n}"),
+            Self::AtMost(n) => write!(f, "at most {n}"),
+        }
+    }
 }
 
 /// Arguments with every template filled in.
@@ -188,6 +217,19 @@ impl Arguments {
             Some(Value::Map(map)) => Ok(map.clone()),
             Some(other) => Err(wrong(name, "a map", other)),
         }
+    }
+
+    /// How many rows may be changed: `N`, or `{max: N}`.
+    pub fn rows(&self, name: &str) -> Result<Option<RowGuard>, Fault> {
+        let count = |v: &Value| v.as_int().and_then(|n| u64::try_from(n).ok());
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let guard = match value {
+            Value::Map(map) if map.len() == 1 => {
+                map.get("max").and_then(count).map(RowGuard::AtMost)
+            }
+            other => count(other).map(RowGuard::Exactly),
+        };
+        guard.map(Some).ok_or_else(|| wrong(name, "a number or `{max: N}`", value))
     }
 
     /// A list; absent is empty, one value is a list of one.

@@ -10,7 +10,7 @@ pub mod secrets;
 pub mod store;
 pub mod transport;
 
-pub use action::{Action, Actions, Arguments, Captured, Preview, StepContext};
+pub use action::{Action, Actions, Arguments, Captured, Preview, RowGuard, StepContext};
 pub use approvals::Approvals;
 pub use clock::Clock;
 pub use seal::Seal;

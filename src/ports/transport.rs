@@ -34,6 +34,8 @@ pub trait SqlTarget: Send + Sync {
     /// One statement in a read-only transaction, by the extended protocol. `:name` in the text is
     /// bound to the parameter of that name; a list binds as several values.
     async fn query(&self, query: &SqlQuery) -> Result<Rows, Fault>;
+    /// Closes every connection.
+    async fn close(&self);
     /// A transaction that may write. Dropping it without `commit` rolls it back.
     async fn begin(
         &self,
@@ -131,6 +133,8 @@ pub trait SshTarget: Send + Sync {
     fn hosts(&self) -> Vec<String>;
     /// Connects if need be; the host key's SHA-256 fingerprint as OpenSSH shows it.
     async fn identity(&self, host: &str) -> Result<String, Fault>;
+    /// Closes every connection.
+    async fn close(&self);
     /// Runs a command line with the host's login shell. Any exit status is `Ok`.
     async fn exec(&self, host: &str, command: Command) -> Result<CommandOutput, Fault>;
 }

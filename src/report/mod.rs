@@ -6,6 +6,7 @@
 
 mod fate;
 pub mod lines;
+pub mod manual;
 pub mod markdown;
 pub mod plan;
 pub mod show;

@@ -22,7 +22,7 @@ use runward::{
         approval::{Approval, REQUEST_TYPE, Request, SignedDecision, Verdict},
         project::{Person, Project, StoreAddress},
     },
-    ports::Verifier,
+    ports::Approvals,
 };
 use tempfile::TempDir;
 use zeroize::Zeroizing;

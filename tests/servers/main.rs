@@ -1,8 +1,16 @@
-//! Tests on real servers and real programs: one binary, one module per area.
-//!
-//! `tests/run` starts the servers and exports the variables that the modules read.
+//! Tests on real servers and real programs, which `tests/run` starts. One binary, so that it is
+//! linked once; each area is a module.
 
-// A test that can't go on fails there and then; so do the functions that tests share.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// A test that can't go on panics, and says why; so do the functions that tests share.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
 
 mod approvals;
+mod flagship;
+mod http;
+mod process;
+mod scaffolding;
+mod sql;
+mod ssh;

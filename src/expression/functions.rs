@@ -1,1 +1,0 @@
-//! Filters, tests and functions.

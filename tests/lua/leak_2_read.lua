@@ -1,0 +1,3 @@
+-- The next script, in the same process, finds nothing.
+-- expect: "nil nil nil"
+return `{leaked} {_G.leaked_too} {math.leaked}`

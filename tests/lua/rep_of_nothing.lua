@@ -1,0 +1,3 @@
+-- Repeating nothing two thousand million times takes no time.
+-- expect: "0"
+return tostring(#string.rep("", 2 ^ 31 - 1))
