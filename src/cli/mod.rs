@@ -8,6 +8,7 @@ mod begin;
 mod compose;
 mod demo;
 mod exit;
+mod holder;
 mod init;
 mod look;
 mod manual;

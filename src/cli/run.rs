@@ -9,14 +9,16 @@ use super::{
     begin,
     compose::{Here, SystemClock},
     exit::Exit,
+    holder,
     terminal::{Failure, Terminal},
     watch,
 };
 use crate::{
+    base::RunId,
     driver::{Ended, Observer, Runner, Stop},
     engine::Run,
-    model::event::RunStatus,
-    ports::Clock,
+    model::event::{Operator, RunStatus},
+    ports::{Clock, store::Lease},
     report, store,
 };
 
@@ -28,7 +30,7 @@ pub async fn run(cli: &Cli, terminal: Terminal, args: &RunArgs) -> Result<Exit, 
     let ports = here.ports(&here.project, &environment, Arc::clone(&here.store))?;
     let transports = Arc::clone(&ports.transports);
     let observer = observer(terminal, args.json);
-    let holder = holder(&begun.created.operator.login, &begun.created.operator.host);
+    let holder = holder::this(&begun.created.operator.login, &begun.created.operator.host);
     let mut runner = Runner::start(ports, begun.run, begun.created, &holder, observer).await?;
     if let Err(error) = runner.lock(&begun.locks).await {
         // The run is on record, and ends there: it could not begin.
@@ -57,7 +59,7 @@ pub async fn plan(cli: &Cli, terminal: Terminal, args: &PlanArgs) -> Result<Exit
     let ports =
         here.ports(&here.project, &environment, Arc::new(store::MemoryStore::new("plan")))?;
     let transports = Arc::clone(&ports.transports);
-    let holder = holder(&begun.created.operator.login, &begun.created.operator.host);
+    let holder = holder::this(&begun.created.operator.login, &begun.created.operator.host);
     let silent = Box::new(watch::Silent);
     let mut runner = Runner::start(ports, begun.run, begun.created, &holder, silent).await?;
     let (_keep, mut stop) = signals();
@@ -86,8 +88,7 @@ pub async fn resume(cli: &Cli, terminal: Terminal, args: &ResumeArgs) -> Result<
         return Ok(finished(&run, terminal, &here));
     }
     let operator = begin::operator(&here)?;
-    let holder = holder(&operator.login, &operator.host);
-    let lease = here.store.claim(&id, &holder, here.clock.now()).await?;
+    let lease = claim(&here, &id, &operator).await?;
     // Read again: whoever held it may have appended until just now.
     let (run, _, _) = here.load(&id).await?;
     let ports = here.ports(&project, &run.plan.environment, Arc::clone(&here.store))?;
@@ -104,8 +105,7 @@ pub async fn rollback(cli: &Cli, terminal: Terminal, args: &RollbackArgs) -> Res
     let here = Here::open(cli).await?;
     let (id, _) = here.find_run(&args.run).await?;
     let operator = begin::operator(&here)?;
-    let holder = holder(&operator.login, &operator.host);
-    let lease = here.store.claim(&id, &holder, here.clock.now()).await?;
+    let lease = claim(&here, &id, &operator).await?;
     let (run, project, _) = here.load(&id).await?;
     let ports = here.ports(&project, &run.plan.environment, Arc::clone(&here.store))?;
     let transports = Arc::clone(&ports.transports);
@@ -128,9 +128,12 @@ fn finished(run: &Run, terminal: Terminal, here: &Here) -> Exit {
     Exit::of(view.status, !run.remaining().is_empty())
 }
 
-/// Who holds the run, in words that a colleague can act on.
-fn holder(login: &str, host: &str) -> String {
-    format!("{login}@{host}, process {}", std::process::id())
+/// Takes the run's lease, also from a process of this host that is no more.
+async fn claim(here: &Here, id: &RunId, operator: &Operator) -> Result<Lease, Failure> {
+    let now = here.clock.now();
+    let holder = holder::this(&operator.login, &operator.host);
+    let dead = here.store.holder(id, now).await?.filter(|h| holder::is_dead(h, &operator.host));
+    Ok(here.store.claim(id, &holder, dead.as_deref(), now).await?)
 }
 
 fn observer(terminal: Terminal, json: bool) -> Box<dyn Observer> {

@@ -215,6 +215,10 @@ impl Runner {
                 return Ok(Ended::Finished(status));
             }
             let idle = self.under_way.is_empty();
+            if !idle {
+                // What is asked after something was done is asked anew.
+                announced.clear();
+            }
             if idle && !pending.questions.is_empty() {
                 self.flush().await?;
                 if self.read_inbox().await? {

@@ -143,6 +143,12 @@ impl Found {
     }
 }
 
+/// Does the step's condition name the item of its own loop?
+fn names_item(step: &Step) -> bool {
+    let (Some(foreach), Some(when)) = (&step.foreach, &step.when) else { return false };
+    when.names().iter().any(|name| name.path[0] == foreach.name)
+}
+
 impl Run {
     /// Events that follow from the state and the time alone. Empty: nothing does. To be called
     /// again after each fold, until it is.
@@ -287,7 +293,10 @@ impl Run {
             }
             return Progress::Done;
         }
-        if let Some(events) = self.condition(step, &id) {
+        // A condition that does not name the item is about the whole step.
+        if !names_item(step)
+            && let Some(events) = self.condition(step, &id)
+        {
             return found.events(events);
         }
         let scope = RunScope::at(self, &id);
@@ -347,8 +356,10 @@ impl Run {
         }
         let node = self.node(id).cloned().unwrap_or_default();
         let untried = node.attempts == 0 && node.question.is_none();
-        let conditional = step.foreach.is_none() && !matches!(step.body, Body::Group(_));
+        let conditional = step.foreach.is_none() || names_item(step);
+        let group = matches!(step.body, Body::Group(_));
         if conditional
+            && !group
             && untried
             && let Some(events) = self.condition(step, id)
         {
@@ -356,7 +367,7 @@ impl Run {
         }
         match &step.body {
             Body::Group(children) => {
-                if step.foreach.is_none()
+                if conditional
                     && !self.has_begun(children, &id.items)
                     && let Some(events) = self.condition(step, id)
                 {

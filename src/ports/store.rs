@@ -39,9 +39,15 @@ pub trait Store: Send + Sync {
     /// Every event of the run, in order, with the chain verified.
     async fn read(&self, run: &RunId, from: Seq) -> Result<Vec<Recorded>, StoreError>;
 
-    /// Takes the run's lease: at once when it is free, given back or past its time, else
-    /// `StoreError::Held`.
-    async fn claim(&self, run: &RunId, holder: &str, now: Timestamp) -> Result<Lease, StoreError>;
+    /// Takes the run's lease: at once when it is free, given back or past its time, or when `dead`
+    /// holds it, of whom the caller knows that it is no more; else `StoreError::Held`.
+    async fn claim(
+        &self,
+        run: &RunId,
+        holder: &str,
+        dead: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Lease, StoreError>;
 
     /// Keeps the lease; `StoreError::Lost` when somebody else has taken it.
     async fn renew(&self, lease: &Lease, now: Timestamp) -> Result<(), StoreError>;

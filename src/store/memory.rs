@@ -152,10 +152,18 @@ impl Store for MemoryStore {
         Ok(events)
     }
 
-    async fn claim(&self, run: &RunId, holder: &str, now: Timestamp) -> Result<Lease, StoreError> {
+    async fn claim(
+        &self,
+        run: &RunId,
+        holder: &str,
+        dead: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Lease, StoreError> {
         let mut state = self.state();
         let row = state.run(run)?;
-        if let Some((holder, until)) = row.held(now).cloned() {
+        if let Some((holder, until)) = row.held(now).cloned()
+            && dead != Some(holder.as_str())
+        {
             return Err(StoreError::Held { holder, until });
         }
         row.epoch += 1;

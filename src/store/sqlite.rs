@@ -345,13 +345,21 @@ impl Store for SqliteStore {
         Ok(events)
     }
 
-    async fn claim(&self, run: &RunId, holder: &str, now: Timestamp) -> Result<Lease, StoreError> {
+    async fn claim(
+        &self,
+        run: &RunId,
+        holder: &str,
+        dead: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Lease, StoreError> {
         let mut taken = self.take(&self.writer).await?;
         let mut tx = taken.connection.begin_with(WRITE).await.map_err(|e| self.failed(&e))?;
         self.guard(&mut tx).await?;
         let row = self.lease_row(&mut tx, run).await?;
         let epoch = row.1 + 1;
-        if let Some((holder, until)) = self.held(row, now)? {
+        if let Some((holder, until)) = self.held(row, now)?
+            && dead != Some(holder.as_str())
+        {
             return Err(StoreError::Held { holder, until });
         }
         sqlx::query("UPDATE leases SET holder = ?, epoch = ?, until = ? WHERE run = ?")

@@ -124,29 +124,29 @@ async fn one_process_holds_a_run(store: &dyn Store) {
     let run = id("r");
     let lease = start(store, "r", 0).await;
     assert_eq!(store.holder(&run, at(29)).await.unwrap().as_deref(), Some("one"));
-    match store.claim(&run, "two", at(29)).await {
+    match store.claim(&run, "two", None, at(29)).await {
         Err(StoreError::Held { holder, until }) => {
             assert_eq!((holder.as_str(), until), ("one", at(30)));
         }
         other => panic!("{other:?}"),
     }
     store.renew(&lease, at(20)).await.unwrap();
-    assert!(store.claim(&run, "two", at(49)).await.is_err());
+    assert!(store.claim(&run, "two", None, at(49)).await.is_err());
     // The same holder in a new process is another holder too.
-    assert!(store.claim(&run, "one", at(49)).await.is_err());
+    assert!(store.claim(&run, "one", None, at(49)).await.is_err());
     assert_eq!(store.holder(&run, at(50)).await.unwrap(), None);
-    let taken = store.claim(&run, "two", at(50)).await.unwrap();
+    let taken = store.claim(&run, "two", None, at(50)).await.unwrap();
     assert_eq!(taken.epoch, lease.epoch + 1);
     store.release(&taken).await.unwrap();
     assert_eq!(store.holder(&run, at(51)).await.unwrap(), None);
-    let third = store.claim(&run, "three", at(51)).await.unwrap();
+    let third = store.claim(&run, "three", None, at(51)).await.unwrap();
     assert_eq!(third.epoch, lease.epoch + 2);
 }
 
 async fn an_old_lease_changes_nothing(store: &dyn Store) {
     let run = id("r");
     let old = start(store, "r", 0).await;
-    let new = store.claim(&run, "one", at(60)).await.unwrap();
+    let new = store.claim(&run, "one", None, at(60)).await.unwrap();
     let lost = store.append(&old, 1, &dated(at(61), &[note("x")]), &summary("")).await;
     assert!(matches!(lost, Err(StoreError::Lost)), "{lost:?}");
     assert!(matches!(store.renew(&old, at(61)).await, Err(StoreError::Lost)));
@@ -235,7 +235,7 @@ async fn what_is_not_there_is_said(store: &dyn Store) {
     };
     missing(store.read(&run, 0).await.map(drop));
     missing(store.append(&lease, 0, &dated(at(0), &[created()]), &summary("")).await.map(drop));
-    missing(store.claim(&run, "one", at(0)).await.map(drop));
+    missing(store.claim(&run, "one", None, at(0)).await.map(drop));
     missing(store.renew(&lease, at(0)).await);
     missing(store.release(&lease).await);
     missing(store.holder(&run, at(0)).await.map(drop));
