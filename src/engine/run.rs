@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::{finish, life::Life, plan::Plan, scope::RunScope};
 use crate::{
-    base::{Digest, Map, NodeId, RunId, Seq, Timestamp, Value},
+    base::{Digest, Map, NodeId, RunId, Secret, Seq, Timestamp, Value},
     diagnostics::codes,
     expression::Failure,
     model::{
@@ -196,11 +196,28 @@ impl Run {
             cursor: 0,
             changes: Vec::new(),
         };
-        for (name, tree) in &plan.runbook.vars {
-            let value = tree.render(&RunScope::new(&run))?;
-            run.vars.insert(name.clone(), value);
-        }
+        run.compute_vars()?;
         Ok(run)
+    }
+
+    /// The run with its sensitive inputs, which the journal holds sealed.
+    pub fn with_secrets(mut self, secrets: Vec<(String, Secret)>) -> Result<Self, Failure> {
+        let created = Arc::make_mut(&mut self.created);
+        for (name, secret) in secrets {
+            created.inputs.insert(name, Value::Secret(secret));
+        }
+        self.compute_vars()?;
+        Ok(self)
+    }
+
+    fn compute_vars(&mut self) -> Result<(), Failure> {
+        self.vars.clear();
+        let plan = Arc::clone(&self.plan);
+        for (name, tree) in &plan.runbook.vars {
+            let value = tree.render(&RunScope::new(self))?;
+            self.vars.insert(name.clone(), value);
+        }
+        Ok(())
     }
 
     /// Takes an event from the journal: its state, position and hash.

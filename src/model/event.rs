@@ -417,8 +417,11 @@ pub struct RunCreated {
     pub folder: String,
     /// The environment's name.
     pub environment: String,
-    /// Inputs, defaults filled in; sensitive ones are sealed.
+    /// Inputs, defaults filled in; of sensitive ones only what is shown for them.
     pub inputs: Map,
+    /// Sensitive inputs, encrypted with the installation's key.
+    #[serde(default, skip_serializing_if = "indexmap::IndexMap::is_empty")]
+    pub sealed_inputs: indexmap::IndexMap<String, String>,
     /// Who started it.
     pub operator: Operator,
     /// Only reads and previews.

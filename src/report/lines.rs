@@ -8,6 +8,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::{Need, Style, Waiting, count, people, step_words, title_of, utc, waiting};
 use crate::{
     base::{
+        markdown::unescaped,
         time,
         visible::{escape, escape_line},
     },
@@ -204,7 +205,9 @@ pub(super) fn wait_lines(view: &RunView, waiting: &Waiting<'_>, style: &Style) -
     };
     let mut out = vec![style.heading(&head)];
     match waiting.need {
-        Need::Answer => out.extend(quoted(step.question.as_deref().unwrap_or_default(), 2)),
+        Need::Answer => {
+            out.extend(quoted(&unescaped(step.question.as_deref().unwrap_or_default()), 2))
+        }
         Need::Doubt => out.extend(evidence(step)),
         Need::FailedUndo => {
             let why = step.rollback.as_ref().and_then(|r| r.message.as_deref());

@@ -7,7 +7,7 @@ use super::{
     run_words, step_lines, utc, wait_lines, waiting,
 };
 use crate::{
-    base::{time, visible::escape_line},
+    base::{markdown::unescaped, time, visible::escape_line},
     model::{
         approval::{Approval, Verdict},
         event::Phase,
@@ -113,7 +113,7 @@ fn about(view: &RunView, step: &StepView, style: &Style) -> Vec<String> {
     }
     rollback(&mut out, view, step, style);
     if let Some(note) = &step.note {
-        out.extend(quoted(note, 4));
+        out.extend(quoted(&unescaped(note), 4));
     }
     out
 }

@@ -167,6 +167,7 @@ pub fn prepared(step: &StepView) -> Box<Prepared> {
 /// told how many there are.
 pub fn story(mut view: RunView, events: Vec<(i64, Event)>) -> Story {
     let created = Event::RunCreated(Box::new(RunCreated {
+        sealed_inputs: IndexMap::new(),
         format: 1,
         version: "0.1.0".into(),
         journal: "journal".into(),

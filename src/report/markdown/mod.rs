@@ -24,7 +24,7 @@ use crate::{
         view::{RunView, StepView},
     },
 };
-use text::{block, cell, cell_code, code, inline, lines, quotation};
+use text::{block, cell, cell_code, code, inline, lines};
 
 /// The report, ending with a line break.
 ///
@@ -248,10 +248,15 @@ fn findings(view: &RunView) -> String {
     found.map(|(step, finding)| format!("- {}: {}\n", named(step), inline(finding))).collect()
 }
 
-/// Notes as they read; their text holds captured values, so nothing in them is obeyed.
+/// Notes as their authors wrote them, in Markdown; captured values in them were escaped when the
+/// note was written.
 fn notes(view: &RunView) -> String {
     let noted = view.steps.iter().filter_map(|s| s.note.as_deref());
-    noted.filter(|note| !note.trim().is_empty()).map(|note| quotation(note) + "\n").collect()
+    let quoted = |note: &str| -> String {
+        let shown = crate::base::visible::escape(note.trim_end());
+        shown.lines().map(|line| format!("> {line}").trim_end().to_owned() + "\n").collect()
+    };
+    noted.filter(|note| !note.trim().is_empty()).map(|note| quoted(note) + "\n").collect()
 }
 
 /// What an auditor needs to find the run again and to check this report against it.
