@@ -1,6 +1,6 @@
 //! The manual of an action, from what it is.
 
-use super::style::Style;
+use super::Style;
 use crate::model::action_spec::{ActionSpec, ArgumentKind, EffectRule, Field};
 
 /// One line of the list.

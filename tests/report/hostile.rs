@@ -6,7 +6,7 @@ use super::{
     build::{self, Story, at, environment},
     cases,
 };
-use crate::{
+use runward::{
     base::{Value, visible},
     model::{
         approval::Approval,
@@ -306,6 +306,6 @@ fn long_timelines_show_both_ends() {
     assert_eq!(last.at, at(245));
 }
 
-fn last_status() -> crate::model::event::RunStatus {
-    crate::model::event::RunStatus::Succeeded
+fn last_status() -> runward::model::event::RunStatus {
+    runward::model::event::RunStatus::Succeeded
 }
