@@ -178,7 +178,7 @@ fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Digest, NodeId, RunId, Timestamp};
+    use crate::base::{Digest, NodeId, RunId};
 
     fn parts<'a>(
         node: &'a NodeId,

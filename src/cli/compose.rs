@@ -11,7 +11,7 @@ use super::{args::Cli, terminal::Failure};
 use crate::{
     actions,
     approvals::SshVerifier,
-    base::{Redactor, RunId, Source, Timestamp},
+    base::{Redactor, RunId, Timestamp},
     diagnostics::{Diagnostic, codes, has_errors},
     driver::{self, Ports},
     engine::Run,
@@ -278,9 +278,4 @@ fn read_include(root: &Path, folder: &Path, path: &str) -> Result<String, String
         return Err("it lies outside of the project".into());
     }
     std::fs::read_to_string(&file).map_err(|e| io_words(&e))
-}
-
-/// A source for text that comes from the command line, for diagnostics about it.
-pub fn command_line(text: &str) -> Arc<Source> {
-    Source::new("command line", text)
 }

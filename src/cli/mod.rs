@@ -9,6 +9,7 @@ mod compose;
 mod demo;
 mod exit;
 mod init;
+mod log;
 mod look;
 mod manual;
 mod people;
@@ -37,6 +38,9 @@ pub async fn main() -> std::process::ExitCode {
             return exit.into();
         }
     };
+    if let Some(level) = cli.log {
+        log::show(level);
+    }
     let terminal = Terminal::new(cli.color);
     let exit = match dispatch(&cli, terminal).await {
         Ok(exit) => exit,

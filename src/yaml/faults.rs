@@ -28,32 +28,42 @@ const INDENT: &str = "check the indentation: lines of one map or list begin in o
                       those inside of them further right";
 
 fn words(kind: &K) -> (Code, String, &'static str) {
-    let (message, help) = match kind {
+    match kind {
         K::RecursionLimitExceeded => {
             let message = format!("lists and maps are nested deeper than {}", super::MAX_DEPTH);
-            return (codes::RW0104, message, "flatten the file");
+            (codes::RW0104, message, "flatten the file")
         }
         K::DirectiveDisallowed => {
             let message = "YAML directives (`%…`) are not allowed".to_owned();
-            return (codes::RW0102, message, "remove the line");
+            (codes::RW0102, message, "remove the line")
         }
         K::UndeclaredTagHandle | K::ExpectedTagBang | K::InvalidTagTerminator => {
             let message = "YAML tags (`!…`) are not allowed".to_owned();
-            return (codes::RW0102, message, "remove the tag; quote a text that begins with `!`");
+            (codes::RW0102, message, "remove the tag; quote a text that begins with `!`")
         }
         K::UnexpectedCharacter { character } => {
             let message = format!("`{}` can't begin a text here", character.escape_default());
-            return (codes::RW0101, message, "put the text in quotes");
+            (codes::RW0101, message, "put the text in quotes")
         }
         K::MismatchedFlowCollectionEnd { open, close } => {
             let message = format!("`{open}` is closed by `{close}`");
-            return (codes::RW0101, message, "close each bracket with its own kind");
+            (codes::RW0101, message, "close each bracket with its own kind")
         }
         K::UnclosedFlowCollection { open } => {
             let message = format!("`{open}` is never closed");
             let help = "close it; quote a text that begins with a bracket or `{{`";
-            return (codes::RW0101, message, help);
+            (codes::RW0101, message, help)
         }
+        other => {
+            let (message, help) = plain(other);
+            (codes::RW0101, message.to_owned(), help)
+        }
+    }
+}
+
+/// Those that need no word of the file's.
+fn plain(kind: &K) -> (&'static str, &'static str) {
+    match kind {
         K::MappingValueNotAllowed | K::InvalidColonPlacement => (
             "a `:` that makes a key where none may stand",
             "quote the text if the colon belongs to it; else check the indentation of this line",
@@ -116,6 +126,5 @@ fn words(kind: &K) -> (Code, String, &'static str) {
         }
         K::BomInsideDocument => ("a byte order mark inside of the file", "remove it"),
         _ => ("this does not fit the lines around it", INDENT),
-    };
-    (codes::RW0101, message.to_owned(), help)
+    }
 }

@@ -109,8 +109,8 @@ impl Stage {
     async fn play(&self) -> Result<Exit, Failure> {
         let shown = self.folder.display();
         self.say(&format!(
-            "A small payments project is in {shown}: a ledger, a settings database, a gateway that\n\
-             reads its limit from the settings, and two people. Production is protected: Ana may\n\
+            "A small payments project is in {shown}: a ledger, a settings database, a gateway\n\
+             that reads its limit from the settings, and two people. Production is protected: Ana may\n\
              run runbooks, and Bruno must approve what they change.",
         ));
         self.say("Before anything runs, the runbook is checked.");

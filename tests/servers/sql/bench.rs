@@ -27,13 +27,11 @@ use runward::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
+use crate::support::variable;
+
 pub use SqlEngine::{Mysql, Postgres, Sqlite};
 
 pub const ENGINES: [SqlEngine; 3] = [Postgres, Mysql, Sqlite];
-
-fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| panic!("{name} is not set; start the tests with `tests/run`"))
-}
 
 /// A test's own database of one engine.
 pub struct Bench {
