@@ -1,7 +1,6 @@
 //! The servers, a second session beside the one under test, and a step's context.
 
 use std::{
-    env,
     future::Future,
     path::PathBuf,
     sync::{
