@@ -4,6 +4,9 @@
 //! what is drawn for them. `project/` holds project files likewise, `environments/` runbooks that
 //! are checked against the project file there. `RUNWARD_UPDATE=1` writes the `.err` files anew.
 
+// A test that can't go on panics, and says why; so do the functions that tests share.
+#![allow(clippy::unwrap_used)]
+
 #[path = "language/catalogue.rs"]
 mod catalogue;
 #[path = "language/hostile.rs"]

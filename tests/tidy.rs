@@ -282,6 +282,7 @@ fn every_file_says_what_it_owns() {
     let breaks: Vec<String> = sources()
         .into_iter()
         .chain(rust("tests"))
+        .chain(rust("benches"))
         .filter(|file| !file.text.starts_with("//! "))
         .map(|file| file.path)
         .collect();
@@ -307,7 +308,7 @@ fn sizes_stay_readable() {
             _ => {}
         }
     };
-    for file in sources().into_iter().chain(rust("tests")) {
+    for file in sources().into_iter().chain(rust("tests")).chain(rust("benches")) {
         check(file.path.clone(), file.path.clone(), file.lines_without_tests(), FILE_LINES);
         for function in functions(&code(&file.text)) {
             let name = format!("{}::{}", file.path, function.name);
@@ -325,7 +326,7 @@ fn sizes_stay_readable() {
 #[test]
 fn lines_stay_narrow() {
     let mut breaks = Vec::new();
-    for file in sources().into_iter().chain(rust("tests")) {
+    for file in sources().into_iter().chain(rust("tests")).chain(rust("benches")) {
         for (index, line) in file.text.lines().enumerate() {
             if line.chars().count() > LINE_COLUMNS && !line.contains("://") {
                 breaks.push(format!("{}:{}", file.path, index + 1));
@@ -427,6 +428,7 @@ fn files_are_called_by_their_noun() {
     let breaks: Vec<String> = sources()
         .into_iter()
         .chain(rust("tests"))
+        .chain(rust("benches"))
         .filter(|file| file.module().iter().any(|part| vague.contains(part)))
         .map(|file| file.path)
         .collect();
@@ -477,7 +479,7 @@ fn no_text_names_a_machine() {
 fn tests_neither_skip_nor_sleep() {
     let mut breaks = Vec::new();
     let mut used = Vec::new();
-    for file in sources().into_iter().chain(rust("tests")) {
+    for file in sources().into_iter().chain(rust("tests")).chain(rust("benches")) {
         let tests = file.tests();
         let functions = functions(&tests);
         for at in tests.match_indices("#[ignore").map(|(at, _)| at) {

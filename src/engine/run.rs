@@ -177,7 +177,7 @@ impl Run {
     ) -> Result<Self, Failure> {
         let mut run = Self {
             id,
-            plan: Arc::clone(&plan),
+            plan,
             created: Arc::new(created),
             started_at: at,
             seq: 1,
@@ -196,6 +196,7 @@ impl Run {
             cursor: 0,
             changes: Vec::new(),
         };
+        let plan = Arc::clone(&run.plan);
         for (name, tree) in &plan.runbook.vars {
             let value = tree.render(&RunScope::new(&run))?;
             run.vars.insert(name.clone(), value);

@@ -94,12 +94,15 @@ pub(super) fn uses(step: &Step) -> Vec<(Role, Vec<NameUse>)> {
     out
 }
 
+/// The role of an argument that is written with this escape.
+type RoleOf = fn(Escape) -> Role;
+
 /// The actions that a step calls itself, with the role of their arguments.
-pub(super) fn calls(step: &Step) -> Vec<(&ActionCall, fn(Escape) -> Role)> {
+pub(super) fn calls(step: &Step) -> Vec<(&ActionCall, RoleOf)> {
     match &step.body {
         Body::Action(call) => vec![(call, Role::Argument)],
         Body::Change(change) => {
-            let mut calls: Vec<(&ActionCall, fn(Escape) -> Role)> = Vec::new();
+            let mut calls: Vec<(&ActionCall, RoleOf)> = Vec::new();
             calls.extend(change.capture.as_ref().map(|c| (c, Role::Argument as fn(_) -> _)));
             calls.push((&change.apply, Role::Apply));
             if let Undo::Action(undo) = &change.undo {

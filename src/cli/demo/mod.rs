@@ -110,8 +110,8 @@ impl Stage {
         let shown = self.folder.display();
         self.say(&format!(
             "A small payments project is in {shown}: a ledger, a settings database, a gateway\n\
-             that reads its limit from the settings, and two people. Production is protected: Ana may\n\
-             run runbooks, and Bruno must approve what they change.",
+             that reads its limit from the settings, and two people. Production is protected:\n\
+             Ana may run runbooks, and Bruno must approve what they change.",
         ));
         self.say("Before anything runs, the runbook is checked.");
         self.command(&["validate"]).await?;

@@ -6,7 +6,7 @@ use super::Context;
 use crate::{
     base::Place,
     diagnostics::{Diagnostic, codes, suggest},
-    expression::{Escape, NameUse},
+    expression::{Escape, NameUse, Template},
     language::uses::{self, Part, Position, Role},
     model::{
         Effect,
@@ -35,11 +35,11 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let runbook = context.runbook;
     for (index, tree) in runbook.vars.values().enumerate() {
-        let names = tree.templates().into_iter().flat_map(|t| t.names());
+        let names = tree.templates().into_iter().flat_map(Template::names);
         out.extend(names.filter_map(|n| fault(context, &Site::Start(index), &n)));
     }
     for tree in &runbook.locks {
-        let names = tree.templates().into_iter().flat_map(|t| t.names());
+        let names = tree.templates().into_iter().flat_map(Template::names);
         let site = Site::Start(runbook.vars.len());
         out.extend(names.filter_map(|n| fault(context, &site, &n)));
     }
