@@ -10,6 +10,7 @@ mod support;
 
 mod approvals;
 mod http;
+mod log;
 mod process;
 mod scaffolding;
 mod sql;
