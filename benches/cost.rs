@@ -102,7 +102,7 @@ fn project(folder: &Path) {
     fs::create_dir_all(folder.join("runbooks")).expect("a folder");
     write(
         "runward.yaml",
-        "version: 1\nenvironments:\n  local:\n    targets:\n      db: {sql: \"sqlite:bench.db\"}\n",
+        "version: 1\nenvironments:\n  local:\n    targets: {db: {sql: \"sqlite:bench.db\"}}\n",
     );
     let book = |name: &str, step: &dyn Fn(usize) -> String, count: usize| {
         let steps: String = (0..count).map(step).collect();

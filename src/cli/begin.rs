@@ -1,6 +1,6 @@
 //! From a command line to a run that can begin: runbook, environment, inputs, operator.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use super::{
     args::StartArgs,
@@ -89,7 +89,7 @@ pub async fn begin(
     }
     // The same path as resuming: what the journal holds must give the run.
     let (plan, _) = driver::plan_of(&created, &here.catalogue)?;
-    let run = Run::begin(id, now, created.clone(), Arc::clone(&plan))
+    let run = Run::begin(id, now, created.clone(), &plan)
         .map_err(|failure| Failure::from(driver::OpenError::Vars(failure)))?;
     let locks = locks(&run)?;
     Ok(Begun { run, created, locks })

@@ -11,6 +11,7 @@ mod exit;
 mod holder;
 mod init;
 mod live;
+mod log;
 mod look;
 mod manual;
 mod people;
@@ -39,6 +40,9 @@ pub async fn main() -> std::process::ExitCode {
             return exit.into();
         }
     };
+    if let Some(level) = cli.log {
+        log::show(level);
+    }
     let terminal = Terminal::new(cli.color);
     let exit = match dispatch(&cli, terminal).await {
         Ok(exit) => exit,

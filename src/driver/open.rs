@@ -118,7 +118,7 @@ pub fn fold(
     };
     let (plan, project) = plan_of(created, catalogue)?;
     let mut run =
-        Run::begin(id.clone(), first.at, (**created).clone(), plan).map_err(OpenError::Vars)?;
+        Run::begin(id.clone(), first.at, (**created).clone(), &plan).map_err(OpenError::Vars)?;
     run.head = first.hash.clone();
     for recorded in rest {
         run.replay(recorded)?;

@@ -14,7 +14,6 @@ use crate::{
         diff::Diff,
         event::{Event, Moment, Phase, Prepared, Recorded, RunCreated, RunStatus, Snapshot},
         fault::Fault,
-        runbook::{Body, Step, Undo},
         target::Irreversible,
     },
 };
@@ -173,11 +172,11 @@ impl Run {
         id: RunId,
         at: Timestamp,
         created: RunCreated,
-        plan: Arc<Plan>,
+        plan: &Arc<Plan>,
     ) -> Result<Self, Failure> {
         let mut run = Self {
             id,
-            plan: Arc::clone(&plan),
+            plan: Arc::clone(plan),
             created: Arc::new(created),
             started_at: at,
             seq: 1,
@@ -564,45 +563,5 @@ fn fold_undo(node: &mut Node, event: &Event, at: Timestamp) {
             undo.capture_fault = Some(fault.clone());
         }
         _ => {}
-    }
-}
-
-impl Step {
-    /// Does this step itself change something?
-    pub fn changes(&self) -> bool {
-        use crate::model::action_spec::Effect;
-        match &self.body {
-            Body::Action(call) => call.effect != Effect::Read,
-            Body::Change(_) => true,
-            _ => false,
-        }
-    }
-
-    /// Can the state that this step changes be captured?
-    pub fn captures(&self) -> bool {
-        use crate::model::action_spec::Effect;
-        match &self.body {
-            Body::Action(call) => call.effect == Effect::Reversible,
-            Body::Change(change) => change.capture.is_some(),
-            _ => false,
-        }
-    }
-
-    /// How this step's change is undone: by itself (`Ok(true)`), there is nothing to undo
-    /// (`Ok(false)`), or why it can't be.
-    pub fn reversibility(&self) -> Result<bool, String> {
-        use crate::model::action_spec::Effect;
-        match &self.body {
-            Body::Action(call) if call.effect == Effect::Reversible => Ok(true),
-            Body::Action(call) if call.effect == Effect::Change => {
-                Err(format!("`{}` outside of `change:` has no rollback", call.action))
-            }
-            Body::Change(change) => match &change.undo {
-                Undo::Action(_) => Ok(true),
-                Undo::NotNeeded(_) => Ok(false),
-                Undo::Irreversible(why) => Err(why.clone()),
-            },
-            _ => Ok(false),
-        }
     }
 }

@@ -247,7 +247,10 @@ inputs:
   text: {type: string}
 steps:
   - id: ledger
-    sql.query: {on: ledger, query: "SELECT CAST(:text AS text) AS t", params: {text: "{{ inputs.text }}"}}
+    sql.query:
+      on: ledger
+      query: SELECT CAST(:text AS text) AS t
+      params: {text: "{{ inputs.text }}"}
     expect: result.rows[0].t == inputs.text
   - id: config
     sql.query: {on: config, query: "SELECT :text AS t", params: {text: "{{ inputs.text }}"}}
@@ -332,14 +335,23 @@ inputs:
   token: {type: string, sensitive: true}
 steps:
   - id: bound
-    sql.query: {on: ledger, query: "SELECT length(:token) AS n", params: {token: "{{ inputs.token }}"}}
+    sql.query:
+      on: ledger
+      query: SELECT length(:token) AS n
+      params: {token: "{{ inputs.token }}"}
     expect: result.rows[0].n == 24
   - id: echoed
-    sql.query: {on: ledger, query: "SELECT CAST(:token AS text) AS t", params: {token: "{{ inputs.token }}"}}
+    sql.query:
+      on: ledger
+      query: SELECT CAST(:token AS text) AS t
+      params: {token: "{{ inputs.token }}"}
   - id: ask
     manual: {instructions: Is it right?}
   - id: again
-    sql.query: {on: ledger, query: "SELECT length(:token) AS n", params: {token: "{{ inputs.token }}"}}
+    sql.query:
+      on: ledger
+      query: SELECT length(:token) AS n
+      params: {token: "{{ inputs.token }}"}
     expect: result.rows[0].n == 24
 "#,
     );

@@ -68,7 +68,7 @@ pub(super) fn of_request(name: &str, error: &reqwest::Error, reads: bool) -> Fau
 fn of_connect(name: &str, error: &reqwest::Error) -> Fault {
     if error.is_timeout() {
         return Fault::untouched(codes::RW0703, format!("no connection to `{name}` in time"))
-            .help("a firewall may drop the packets, or the host is down: try `curl` from this machine")
+            .help("a firewall may drop packets, or the host is down: try `curl` from here")
             .transient();
     }
     if error.is_dns() {
