@@ -206,7 +206,8 @@ pub(super) fn wait_lines(view: &RunView, waiting: &Waiting<'_>, style: &Style) -
     let mut out = vec![style.heading(&head)];
     match waiting.need {
         Need::Answer => {
-            out.extend(quoted(&unescaped(step.question.as_deref().unwrap_or_default()), 2))
+            let question = step.question.as_deref().unwrap_or_default();
+            out.extend(quoted(&unescaped(question), 2));
         }
         Need::Doubt => out.extend(evidence(step)),
         Need::FailedUndo => {
