@@ -87,7 +87,7 @@ fn poisoned(mut story: Story, evil: &str) -> Story {
         step.target = Some(text());
         step.undo = Some(text());
         step.refusals = vec![text()];
-        step.note = Some(crate::base::markdown::escaped(&text()));
+        step.note = Some(runward::base::markdown::escaped(&text()));
         step.question = Some(text());
         step.preview = Some(diff.clone());
         step.diff = step.diff.as_ref().map(|_| diff.clone());
