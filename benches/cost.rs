@@ -118,8 +118,8 @@ fn project(folder: &Path) {
         "reads",
         &|i| {
             format!(
-                "  - id: s{i}\n    sql.query: {{on: db, query: 'SELECT value FROM t WHERE id = :id', \
-                 params: {{id: {i}}}}}\n"
+                "  - id: s{i}\n    sql.query: {{on: db, \
+                 query: 'SELECT value FROM t WHERE id = :id', params: {{id: {i}}}}}\n"
             )
         },
         STEPS,

@@ -56,7 +56,7 @@ const SIBLINGS: &[(&str, &[&str])] = &[
     ("actions", &["commands"]),
     ("store", &["chain", "files", "schema"]),
     ("secrets", &[]),
-    ("report", &["fate", "lines", "style", "waiting", "words"]),
+    ("report", &["fate", "lines", "need", "style", "words"]),
     ("language/checks", &[]),
 ];
 

@@ -6,7 +6,10 @@ use serde_json::Value as Json;
 use crate::support::{Output, Project, Running};
 
 const FLAGSHIP: &str = "payments/raise-capture-retries";
-const SETTING: &str = "SELECT value, coalesce(updated_by, 'NULL') FROM settings WHERE service='capture' AND name='max_retries'";
+const SETTING: &str = concat!(
+    "SELECT value, coalesce(updated_by, 'NULL') FROM settings ",
+    "WHERE service='capture' AND name='max_retries'"
+);
 
 fn key(project: &Project, person: &str) -> String {
     project.key(person).display().to_string()
