@@ -22,6 +22,9 @@ use crate::{
 /// Type and version of the statement that an operator signs.
 pub const START_TYPE: &str = "runward.start/v1";
 
+/// Type and version of a statement that asks for undoing a finished run.
+pub const ROLLBACK_TYPE: &str = "runward.rollback/v1";
+
 /// An id as it is compared: compatibility forms (`Ａ`), case, blanks around it and characters
 /// without width make no difference. NFKC with case folding (Unicode §3.13, `toNFKC_Casefold`);
 /// going through upper case folds what lower case alone does not (`ß`, `ſ`, final `ς`).
@@ -151,6 +154,12 @@ pub fn start_statement(
         "inputs_digest": inputs,
     })
     .to_string()
+}
+
+/// What somebody signs to have a finished run undone: the exact bytes. The journal's head is part
+/// of it, so that it serves once.
+pub fn rollback_statement(run: &RunId, head: &Digest) -> String {
+    serde_json::json!({"type": ROLLBACK_TYPE, "run": run, "journal_head": head}).to_string()
 }
 
 /// A person who is known by a key.

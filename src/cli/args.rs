@@ -245,6 +245,9 @@ pub struct RollbackArgs {
     /// Undo also where the state is no longer what the run left
     #[arg(long)]
     pub over_drift: bool,
+    /// Your SSH private key, where the start must be signed; without it the agent is asked
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// Don't wait for people: exit 4
     #[arg(long)]
     pub no_wait: bool,

@@ -219,6 +219,37 @@ pub fn operator(here: &Here) -> Result<Operator, Failure> {
     Ok(Operator { name, login, host, key: None, signature: None })
 }
 
+/// In a protected environment the demand to undo a finished run is signed too: the person and the
+/// signature, or nothing where the policy trusts the login.
+pub async fn sign_rollback(
+    here: &Here,
+    terminal: Terminal,
+    run: &Run,
+    key: Option<&Path>,
+) -> Result<Option<(String, String)>, Failure> {
+    let environment = &run.plan.environment;
+    if !environment.protected || environment.policy.identity != Identity::Key {
+        return Ok(None);
+    }
+    let statement = identity::rollback_statement(&run.id, &run.head);
+    let signature = signing::sign(here, terminal, key, statement.as_bytes()).await?;
+    let known = known_by(&statement, &signature, here)?;
+    Ok(Some((known.person, signature)))
+}
+
+/// Whose signature is it?
+fn known_by(
+    statement: &str,
+    signature: &str,
+    here: &Here,
+) -> Result<identity::KnownByKey, Failure> {
+    identity::verify_start(statement, signature, &here.project).map_err(|why| {
+        let fault = Fault::untouched(codes::RW0603, format!("it is not permitted: {why}"))
+            .help("the key must be one of a person in `people`");
+        Failure::Fault(Box::new(fault), Exit::Refused)
+    })
+}
+
 /// In a protected environment the start is signed: the key says who it is.
 async fn sign_start(
     here: &Here,
@@ -235,11 +266,7 @@ async fn sign_start(
         &Digest::of(inputs.as_bytes()),
     );
     let signature = signing::sign(here, terminal, key, statement.as_bytes()).await?;
-    let known = identity::verify_start(&statement, &signature, &here.project).map_err(|why| {
-        let fault = Fault::untouched(codes::RW0603, format!("the start is not permitted: {why}"))
-            .help("the key must be one of a person in `people`");
-        Failure::Fault(Box::new(fault), Exit::Refused)
-    })?;
+    let known = known_by(&statement, &signature, here)?;
     created.operator.name = known.person;
     created.operator.key = Some(known.fingerprint);
     created.operator.signature = Some(signature);

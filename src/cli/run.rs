@@ -110,12 +110,21 @@ pub async fn rollback(cli: &Cli, terminal: Terminal, args: &RollbackArgs) -> Res
     let operator = begin::operator(&here)?;
     let lease = claim(&here, &id, &operator).await?;
     let (run, project, _) = here.load(&id).await?;
+    let key = args.key.as_deref();
+    let (by, signature) = match begin::sign_rollback(&here, terminal, &run, key).await {
+        Ok(Some((by, signature))) => (by, Some(signature)),
+        Ok(None) => (operator.name.clone(), None),
+        Err(failure) => {
+            here.store.release(&lease).await?;
+            return Err(failure);
+        }
+    };
     let ports = here.ports(&project, &run.plan.environment, Arc::clone(&here.store))?;
     let transports = Arc::clone(&ports.transports);
     let run = driver::unsealed(run, ports.seal.as_ref(), &ports.redactor)?;
     let observer = observer(terminal, args.json);
     let mut runner = Runner::resume(ports, run, lease, operator.name.clone(), observer).await?;
-    let exit = match runner.roll_back(operator.name, args.over_drift).await {
+    let exit = match runner.roll_back(by, signature, args.over_drift).await {
         Ok(()) => drive(&mut runner, terminal, !args.no_wait, args.json).await,
         Err(error) => {
             runner.give_back().await?;

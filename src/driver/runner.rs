@@ -171,8 +171,13 @@ impl Runner {
     }
 
     /// Undoes the finished run's changes.
-    pub async fn roll_back(&mut self, by: String, over_drift: bool) -> Result<(), DriverError> {
-        self.input(Input::RollBack { by, over_drift })?;
+    pub async fn roll_back(
+        &mut self,
+        by: String,
+        signature: Option<String>,
+        over_drift: bool,
+    ) -> Result<(), DriverError> {
+        self.input(Input::RollBack { by, signature, over_drift })?;
         self.flush().await
     }
 

@@ -56,6 +56,8 @@ pub enum Input {
     RollBack {
         /// Who asks.
         by: String,
+        /// Their signature over the demand, where the policy asks for one.
+        signature: Option<String>,
         /// Also where the state is no longer what the run left.
         over_drift: bool,
     },
@@ -105,11 +107,18 @@ impl Run {
                 (_, Some(_)) => Err(Refused("the run is being cancelled already".into())),
                 _ => Ok(vec![Event::CancelRequested { by, reason, message: None }]),
             },
-            Input::RollBack { by, over_drift } => self.decide_rollback(by, over_drift),
+            Input::RollBack { by, signature, over_drift } => {
+                self.decide_rollback(by, signature, over_drift)
+            }
         }
     }
 
-    fn decide_rollback(&self, by: String, over_drift: bool) -> Result<Vec<Event>, Refused> {
+    fn decide_rollback(
+        &self,
+        by: String,
+        signature: Option<String>,
+        over_drift: bool,
+    ) -> Result<Vec<Event>, Refused> {
         if !self.is_finished() {
             return Err(Refused("the run is not finished; cancel it instead".into()));
         }
@@ -128,6 +137,7 @@ impl Run {
             reason: format!("asked for by {by}"),
             nodes,
             requested_by: Some(by),
+            signature,
             over_drift,
         }])
     }

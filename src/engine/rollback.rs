@@ -21,7 +21,13 @@ impl Run {
             self.plan.step(&node.step).is_some_and(|s| s.on_error == OnError::Stop)
         });
         let nodes = if stop { Vec::new() } else { self.standing() };
-        Event::RollbackStarted { reason, nodes, requested_by: None, over_drift: false }
+        Event::RollbackStarted {
+            reason,
+            nodes,
+            requested_by: None,
+            signature: None,
+            over_drift: false,
+        }
     }
 
     /// Steps whose change may stand in the world, newest first.

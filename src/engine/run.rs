@@ -68,6 +68,8 @@ pub struct Run {
 #[derive(Clone, Debug)]
 pub(super) struct Rollback {
     pub(super) order: Vec<NodeId>,
+    /// Who asked for it, after the run was finished.
+    pub(super) by: Option<String>,
     /// Undo also where the state is no longer what the run left.
     pub(super) over_drift: bool,
     /// Asked for after the run was finished: each undo is gated, and the state must be what the
@@ -269,10 +271,15 @@ impl Run {
 
     fn fold_run(&mut self, event: &Event, at: Timestamp) {
         match event {
-            Event::RollbackStarted { nodes, over_drift, .. } => {
+            Event::RollbackStarted { nodes, over_drift, requested_by, .. } => {
                 let requested = self.finished.take().is_some();
                 let order = nodes.clone();
-                self.rollback = Some(Rollback { order, requested, over_drift: *over_drift });
+                self.rollback = Some(Rollback {
+                    order,
+                    requested,
+                    over_drift: *over_drift,
+                    by: requested_by.clone(),
+                });
                 self.enter(Phase::Rollback);
             }
             Event::PhaseStarted { phase } => self.enter(*phase),
@@ -398,6 +405,13 @@ impl Run {
     /// Attempts begun.
     pub fn attempts(&self, id: &NodeId) -> u32 {
         self.node(id).map_or(0, |n| n.attempts)
+    }
+
+    /// Who asks for the change that a request is about: the operator, or whoever wants a finished
+    /// run undone.
+    pub fn asker(&self) -> &str {
+        let asked = self.rollback.as_ref().and_then(|r| r.by.as_deref());
+        asked.unwrap_or(&self.created.operator.name)
     }
 
     /// The open request's exact bytes.

@@ -296,6 +296,9 @@ pub enum Event {
         /// Who asked for it, when the run was finished already.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         requested_by: Option<String>,
+        /// That person's signature over the demand, where the policy asks for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<String>,
         /// Undo also where the state is no longer what the run left.
         #[serde(default)]
         over_drift: bool,

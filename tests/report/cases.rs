@@ -271,6 +271,7 @@ fn failed() -> (RunView, Vec<(i64, Event)>) {
         Event::RollbackStarted {
             reason: "step `workers[1]` failed".into(),
             nodes: vec![second.node, node("workers[0]"), node("limit")],
+            signature: None,
             requested_by: None,
             over_drift: false,
         },

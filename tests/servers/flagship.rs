@@ -376,3 +376,42 @@ steps:
         assert!(!found, "{} holds the secret", path.display());
     }
 }
+
+#[test]
+fn whoever_wants_a_run_undone_can_not_approve_that() {
+    let project = Project::new();
+    project.edit("runward.yaml", "identity: login", "identity: key");
+    project.write(
+        "runbooks/limit.yaml",
+        r#"version: 1
+name: Raise the limit
+steps:
+  - id: limit
+    sql.update:
+      on: config
+      table: settings
+      where: {service: capture, name: max_retries}
+      set: {value: "7"}
+      rows: 1
+"#,
+    );
+    let (ana, bruno) = (key(&project, "ana"), key(&project, "bruno"));
+    let run = ["run", "limit", "-e", "production", "--no-wait"];
+    // Without a key nobody knows who starts it.
+    let nobody = project.command(run).env("HOME", "/nonexistent").run();
+    nobody.expect_code(5);
+    project.runward([&run[..], &["--key", &ana]].concat()).expect_code(4);
+    approve(&project, "bruno").expect_code(0);
+    project.runward(["resume", "last"]).expect_code(0);
+    assert!(project.config(SETTING).starts_with("7\t"));
+
+    project.runward(["rollback", "last", "--no-wait", "--key", &bruno]).expect_code(4);
+    approve(&project, "bruno").expect_code(5).expect_text("bruno@example.com");
+    assert!(project.config(SETTING).starts_with("7\t"));
+    approve(&project, "carla").expect_code(0);
+    project.runward(["resume", "last"]).expect_code(1);
+    assert!(project.config(SETTING).starts_with("3\t"));
+    let run = show(&project);
+    assert_eq!(run["status"], "rolled_back");
+    assert_eq!(step(&run, "limit")["rollback"]["status"], "proved");
+}
