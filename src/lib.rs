@@ -14,6 +14,7 @@ pub mod ports;
 pub mod project;
 pub mod report;
 pub mod secrets;
+pub mod sql;
 pub mod store;
 pub mod transports;
 pub mod yaml;

@@ -15,7 +15,7 @@ use crate::{
         runbook::ActionCall,
     },
     ports::{Action, Arguments, StepContext},
-    transports::sql::{check_call, check_change},
+    sql::{check_call, check_change},
 };
 
 /// The action.

@@ -15,7 +15,7 @@ use crate::{
         runbook::ActionCall,
     },
     ports::{Action, Arguments, StepContext, transport::SqlQuery},
-    transports::sql::{check_call, check_read_only},
+    sql::{check_call, check_read_only},
 };
 
 /// Rows that are read when nothing else is said.

@@ -1,4 +1,5 @@
-//! Who is who among the project's people: owners of keys, the operator, one person in two spellings.
+//! Who is who among the project's people: owners of keys, the operator, one person in two
+//! spellings.
 //!
 //! Pure. Owns these questions and the statement that the operator signs at a start. Must not know
 //! what anybody is permitted to do.

@@ -1,7 +1,8 @@
 //! Approvals: SSH signatures and what they are worth, freeze windows, the text an approver sees.
 //!
-//! Owns the making and checking of signatures, who is who among the project's people, and the words
-//! of a request. Must not know runs, journals or how many approvals a step needs: the engine counts.
+//! Owns the making and checking of signatures, who is who among the project's people, and the
+//! words of a request. Must not know runs, journals or how many approvals a step needs: the engine
+//! counts.
 //!
 //! | module | what |
 //! | --- | --- |

@@ -5,6 +5,7 @@
 
 pub mod digest;
 pub mod ids;
+pub mod markdown;
 pub mod redact;
 pub mod secret;
 pub mod source;

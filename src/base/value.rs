@@ -226,7 +226,7 @@ impl Value {
             Self::Map(map) => Json::Object(
                 map.iter()
                     .map(|(k, v)| {
-                        // A map of the user's whose key looks like a tag is told apart by one `$` more.
+                        // A key of the user's that looks like a tag is told apart by one more `$`.
                         let key = if k.starts_with('$') { format!("${k}") } else { k.clone() };
                         (key, v.to_journal())
                     })

@@ -26,6 +26,9 @@ pub struct Cli {
     /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
+    /// Log on standard error what runward itself does, without any value
+    #[arg(long, global = true, value_enum, value_name = "LEVEL", env = "RUNWARD_LOG")]
+    pub log: Option<LogLevel>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -40,6 +43,17 @@ pub enum Colour {
     Always,
     /// Never.
     Never,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What is doubtful.
+    Warn,
+    /// Connections that are made.
+    Info,
+    /// Every task of a run, and every request.
+    Debug,
 }
 
 /// What to do.

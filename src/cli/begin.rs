@@ -1,6 +1,6 @@
 //! From a command line to a run that can begin: runbook, environment, inputs, operator.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use super::{
     args::StartArgs,
@@ -78,19 +78,37 @@ pub async fn begin(
         folder: here.project.folder.display().to_string(),
         environment: environment.name.clone(),
         inputs,
+        sealed_inputs: indexmap::IndexMap::new(),
         operator: operator(here)?,
         plan,
         undoes: None,
     };
+    seal_inputs(here, &runbook, &mut created)?;
     if !plan && environment.protected && environment.policy.identity == Identity::Key {
         sign_start(here, terminal, &id, &mut created, key).await?;
     }
     // The same path as resuming: what the journal holds must give the run.
     let (plan, _) = driver::plan_of(&created, &here.catalogue)?;
-    let run = Run::begin(id, now, created.clone(), Arc::clone(&plan))
+    let run = Run::begin(id, now, created.clone(), &plan)
         .map_err(|failure| Failure::from(driver::OpenError::Vars(failure)))?;
     let locks = locks(&run)?;
     Ok(Begun { run, created, locks })
+}
+
+/// Sensitive inputs are secrets from here on; the journal holds them encrypted.
+fn seal_inputs(here: &Here, runbook: &Runbook, created: &mut RunCreated) -> Result<(), Failure> {
+    let sensitive = runbook.inputs.iter().filter(|(_, spec)| spec.sensitive);
+    for (name, _) in sensitive {
+        let Some(value) = created.inputs.get(name).filter(|v| !matches!(v, Value::Null)) else {
+            continue;
+        };
+        let seal = here.seal()?;
+        let clear = value.to_string();
+        created.sealed_inputs.insert(name.clone(), seal.seal(clear.as_bytes())?);
+        let secret = driver::open::sensitive(seal.as_ref(), name, clear);
+        created.inputs.insert(name.clone(), Value::Secret(secret));
+    }
+    Ok(())
 }
 
 fn locks(run: &Run) -> Result<Vec<String>, Failure> {

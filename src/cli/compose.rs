@@ -160,6 +160,11 @@ impl Here {
         file.parent().unwrap_or(Path::new(".")).to_owned()
     }
 
+    /// The installation's key.
+    pub fn seal(&self) -> Result<Arc<dyn Seal>, Failure> {
+        Ok(secrets::seal::open(&self.state_folder())?)
+    }
+
     /// Everything that a run in this environment needs; `project` is the one that it recorded.
     pub fn ports(
         &self,
@@ -167,7 +172,7 @@ impl Here {
         environment: &Environment,
         store: Arc<dyn Store>,
     ) -> Result<Ports, Failure> {
-        let seal: Arc<dyn Seal> = secrets::seal::open(&self.state_folder())?;
+        let seal = self.seal()?;
         let redactor = Redactor::new(&project.redact_columns);
         let secrets: Arc<dyn Secrets> = secrets::open(project, redactor.clone(), Arc::clone(&seal));
         let transports = transports::open(environment, Arc::clone(&secrets));

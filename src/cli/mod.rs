@@ -10,6 +10,8 @@ mod demo;
 mod exit;
 mod holder;
 mod init;
+mod live;
+mod log;
 mod look;
 mod manual;
 mod people;
@@ -43,6 +45,9 @@ pub async fn main() -> std::process::ExitCode {
             return exit.into();
         }
     };
+    if let Some(level) = cli.log {
+        log::show(level);
+    }
     let terminal = Terminal::new(cli.color);
     let exit = match dispatch(&cli, terminal).await {
         Ok(exit) => exit,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     base::RunId,
-    driver::{Ended, Observer, Runner, Stop},
+    driver::{self, Ended, Observer, Runner, Stop},
     engine::Run,
     model::event::{Operator, RunStatus},
     ports::{Clock, store::Lease},
@@ -29,9 +29,10 @@ pub async fn run(cli: &Cli, terminal: Terminal, args: &RunArgs) -> Result<Exit, 
     let environment = begun.run.plan.environment.clone();
     let ports = here.ports(&here.project, &environment, Arc::clone(&here.store))?;
     let transports = Arc::clone(&ports.transports);
+    let run = driver::unsealed(begun.run, ports.seal.as_ref(), &ports.redactor)?;
     let observer = observer(terminal, args.json);
     let holder = holder::this(&begun.created.operator.login, &begun.created.operator.host);
-    let mut runner = Runner::start(ports, begun.run, begun.created, &holder, observer).await?;
+    let mut runner = Runner::start(ports, run, begun.created, &holder, observer).await?;
     if let Err(error) = runner.lock(&begun.locks).await {
         // The run is on record, and ends there: it could not begin.
         let refused = Failure::from(error);
@@ -61,7 +62,8 @@ pub async fn plan(cli: &Cli, terminal: Terminal, args: &PlanArgs) -> Result<Exit
     let transports = Arc::clone(&ports.transports);
     let holder = holder::this(&begun.created.operator.login, &begun.created.operator.host);
     let silent = Box::new(watch::Silent);
-    let mut runner = Runner::start(ports, begun.run, begun.created, &holder, silent).await?;
+    let run = driver::unsealed(begun.run, ports.seal.as_ref(), &ports.redactor)?;
+    let mut runner = Runner::start(ports, run, begun.created, &holder, silent).await?;
     let (_keep, mut stop) = signals();
     let ended = runner.drive(false, &mut stop).await;
     transports.close().await;
@@ -93,6 +95,7 @@ pub async fn resume(cli: &Cli, terminal: Terminal, args: &ResumeArgs) -> Result<
     let (run, _, _) = here.load(&id).await?;
     let ports = here.ports(&project, &run.plan.environment, Arc::clone(&here.store))?;
     let transports = Arc::clone(&ports.transports);
+    let run = driver::unsealed(run, ports.seal.as_ref(), &ports.redactor)?;
     let observer = observer(terminal, args.json);
     let mut runner = Runner::resume(ports, run, lease, operator.name, observer).await?;
     let exit = drive(&mut runner, terminal, !args.no_wait, args.json).await;
@@ -109,6 +112,7 @@ pub async fn rollback(cli: &Cli, terminal: Terminal, args: &RollbackArgs) -> Res
     let (run, project, _) = here.load(&id).await?;
     let ports = here.ports(&project, &run.plan.environment, Arc::clone(&here.store))?;
     let transports = Arc::clone(&ports.transports);
+    let run = driver::unsealed(run, ports.seal.as_ref(), &ports.redactor)?;
     let observer = observer(terminal, args.json);
     let mut runner = Runner::resume(ports, run, lease, operator.name.clone(), observer).await?;
     let exit = match runner.roll_back(operator.name, args.over_drift).await {

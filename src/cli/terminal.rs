@@ -194,6 +194,7 @@ impl From<crate::driver::OpenError> for Failure {
                 let diagnostic = Diagnostic::error(failure.code, failure.place, failure.message);
                 Self::Diagnostics(vec![diagnostic.maybe_help(failure.help)])
             }
+            E::Sealed(fault) => Self::Fault(Box::new(fault), Exit::Journal),
             E::Illegal(illegal) => {
                 let fault = Fault::untouched(codes::RW0805, illegal.to_string());
                 Self::Fault(Box::new(fault), Exit::Journal)

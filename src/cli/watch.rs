@@ -1,9 +1,10 @@
 //! What a person or a program sees while a run goes on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     compose::SystemClock,
+    live::Live,
     terminal::{Terminal, WIDTH},
 };
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
         visible::{escape, escape_line},
     },
     driver::Observer,
-    engine::{Question, Run},
+    engine::{Activity, Question, Run, Task},
     model::{
         Event, Recorded,
         event::{Moment, Phase, StepStatus},
@@ -57,16 +58,22 @@ pub struct Lines {
     terminal: Terminal,
     style: Style,
     shown: HashMap<NodeId, StepStatus>,
+    live: Option<Live>,
 }
 
 impl Lines {
     /// For a person.
     pub fn new(terminal: Terminal) -> Self {
-        Self { terminal, style: terminal.style(), shown: HashMap::new() }
+        let style = terminal.style();
+        let live = (terminal.interactive && style.colour).then(Live::start);
+        Self { terminal, style, shown: HashMap::new(), live }
     }
 
     fn say(&self, line: &str) {
-        self.terminal.out(line);
+        match &self.live {
+            Some(live) => live.above(|| self.terminal.out(line)),
+            None => self.terminal.out(line),
+        }
     }
 
     fn step(&mut self, view: &StepView) {
@@ -176,7 +183,29 @@ impl Observer for Lines {
         }
     }
 
+    fn under_way(&mut self, run: &Run, tasks: &BTreeSet<Task>) {
+        let Some(live) = &self.live else { return };
+        let doing = |task: &Task| {
+            let title = run.view_of(&task.node).map_or_else(String::new, |view| view.title);
+            let what = match task.activity {
+                Activity::Read => "",
+                Activity::Prepare => "preparing ",
+                Activity::Request { .. } => "asking for ",
+                Activity::Apply => "changing ",
+                Activity::Capture(_) => "looking at ",
+                Activity::Undo => "putting back ",
+            };
+            format!("{what}{}: {}", task.node, escape_line(&title))
+        };
+        live.set(
+            (!tasks.is_empty()).then(|| tasks.iter().map(doing).collect::<Vec<_>>().join(", ")),
+        );
+    }
+
     fn waiting(&mut self, run: &Run, _: &[Question]) {
+        if let Some(live) = &self.live {
+            live.set(None);
+        }
         let view = run.view(SystemClock.now());
         for line in lines::waiting_lines(&view, &self.style) {
             self.say(&line);

@@ -54,7 +54,7 @@ macro_rules! codes {
 
 codes! {
     RW0101 = "The text is not YAML.",
-    RW0102 = "A YAML feature that runward refuses: tags, merge keys, several documents, directives.",
+    RW0102 = "A YAML feature that is refused: tags, merge keys, several documents, directives.",
     RW0103 = "A key stands twice in one map.",
     RW0104 = "The text is too large, too deep or expands too far.",
     RW0105 = "A control or direction-changing character.",
@@ -110,7 +110,6 @@ codes! {
     RW0712 = "The connection was lost while the effect was under way.",
     RW0713 = "A script failed.",
     RW0714 = "A secret can't be fetched.",
-    RW0715 = "The step was cancelled.",
     RW0716 = "A person ended or refused the step.",
     RW0801 = "The journal can't be used: damaged.",
     RW0802 = "The journal is held by another process.",

@@ -12,7 +12,7 @@ mod runner;
 
 use std::{path::PathBuf, sync::Arc};
 
-pub use open::{OpenError, load, plan_of};
+pub use open::{OpenError, load, plan_of, unsealed};
 pub use runner::{DriverError, Ended, Observer, Runner, Stop};
 
 use crate::{

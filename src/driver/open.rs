@@ -3,16 +3,17 @@
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use crate::{
-    base::RunId,
+    base::{Redactor, RunId, Secret},
     diagnostics::{Diagnostic, codes},
     engine::{Plan, Run},
     expression::Failure,
     language::{self, Catalogue},
     model::{
+        Fault,
         event::{Event, Recorded, RunCreated},
         project::Project,
     },
-    ports::{Store, store::StoreError},
+    ports::{Seal, Store, store::StoreError},
     project,
 };
 
@@ -28,6 +29,9 @@ pub enum OpenError {
     /// A `vars` expression has no value.
     #[error("{}", .0.message)]
     Vars(Failure),
+    /// A sensitive input can't be decrypted.
+    #[error("{}", .0.message)]
+    Sealed(Fault),
     /// An event that the state machine does not allow.
     #[error(transparent)]
     Illegal(#[from] crate::engine::Illegal),
@@ -66,6 +70,28 @@ fn no_files(created: &RunCreated) -> OpenError {
     OpenError::Unreadable(vec![Diagnostic::unplaced(codes::RW0801, message)])
 }
 
+/// A sensitive input: its version tells two values apart and nothing about them.
+pub fn sensitive(seal: &dyn Seal, name: &str, clear: String) -> Secret {
+    let version: String = seal.digest(clear.as_bytes()).short().chars().take(6).collect();
+    Secret::new(&format!("input {name}"), &version, clear)
+}
+
+/// The run with its sensitive inputs, known to the redactor from now on.
+pub fn unsealed(run: Run, seal: &dyn Seal, redactor: &Redactor) -> Result<Run, OpenError> {
+    let mut secrets = Vec::new();
+    for (name, sealed) in &run.created.sealed_inputs {
+        let clear = String::from_utf8(seal.open(sealed).map_err(OpenError::Sealed)?)
+            .map_err(|_| StoreError::Damaged(format!("input `{name}` is no text")))?;
+        let secret = sensitive(seal, name, clear);
+        redactor.learn(&secret);
+        secrets.push((name.clone(), secret));
+    }
+    if secrets.is_empty() {
+        return Ok(run);
+    }
+    run.with_secrets(secrets).map_err(OpenError::Vars)
+}
+
 /// Folds a run from its journal.
 pub async fn load(
     store: &dyn Store,
@@ -92,7 +118,7 @@ pub fn fold(
     };
     let (plan, project) = plan_of(created, catalogue)?;
     let mut run =
-        Run::begin(id.clone(), first.at, (**created).clone(), plan).map_err(OpenError::Vars)?;
+        Run::begin(id.clone(), first.at, (**created).clone(), &plan).map_err(OpenError::Vars)?;
     run.head = first.hash.clone();
     for recorded in rest {
         run.replay(recorded)?;

@@ -8,7 +8,7 @@ use super::{
     request,
 };
 use crate::{
-    base::{Timestamp, Value},
+    base::{Timestamp, Value, time},
     diagnostics::codes,
     engine::{Activity, Outcome, Run, Task},
     model::{
@@ -33,8 +33,27 @@ pub(super) async fn perform(
 ) -> (Task, Timestamp, Outcome) {
     let started_at = ports.clock.now();
     let performer = Performer { ports: &ports, run: &run, task: &task };
+    tracing::debug!(node = %task.node, activity = ?task.activity, attempt = task.attempt, "begins");
     let outcome = performer.outcome().await;
+    let took = time::between(started_at, ports.clock.now());
+    match fault(&outcome) {
+        None => tracing::debug!(node = %task.node, activity = ?task.activity, ?took, "is done"),
+        // The code only: words of a fault may quote what a target answered.
+        Some(fault) => tracing::debug!(
+            node = %task.node, activity = ?task.activity, ?took, code = fault.code.as_str(),
+            world = ?fault.world, "has failed"
+        ),
+    }
     (task, started_at, outcome)
+}
+
+fn fault(outcome: &Outcome) -> Option<&Fault> {
+    match outcome {
+        Outcome::Result(result) => result.as_ref().err(),
+        Outcome::Prepared(prepared) => prepared.as_ref().err(),
+        Outcome::Captured(captured) => captured.as_ref().err(),
+        Outcome::Requested { .. } => None,
+    }
 }
 
 struct Performer<'a> {
@@ -93,7 +112,7 @@ impl Performer<'_> {
     ) -> Result<T, Fault> {
         let Some(timeout) = step.timeout else { return work.await };
         tokio::time::timeout(timeout + GRACE, work).await.unwrap_or_else(|_| {
-            let shown = crate::base::time::show_duration(timeout);
+            let shown = time::show_duration(timeout);
             Err(Fault::untouched(codes::RW0703, format!("not done after {shown}")).world(world))
         })
     }

@@ -2,15 +2,15 @@
 
 use super::Ports;
 use crate::{
-    base::{Digest, NodeId, Value, time},
+    base::{Digest, NodeId, Timestamp, Value, time},
     diagnostics::codes,
     engine::{Outcome, Run},
     model::{
-        Fault,
+        Diff, Fault,
         approval::{DisplayParts, REQUEST_TYPE, Request},
-        event::StepStatus,
+        event::{Prepared, StepStatus},
         runbook::Step,
-        view::diff_json,
+        view::{RunView, diff_json},
     },
 };
 
@@ -29,45 +29,33 @@ pub(super) fn request(
         .prepared(node)
         .ok_or_else(|| Fault::untouched(codes::RW9901, "the change was never prepared"))?;
     let now = ports.clock.now();
-    let policy = run.plan.environment.policy.approvals.as_ref();
-    let required = run.required_approvals(prepared.reversible);
-    let from = policy.map(|p| p.from.clone()).unwrap_or_default();
-    let expires_at = time::after(now, policy.map_or(EXPIRES, |p| p.expires));
     let view = run.view(now);
-    let action = view.step(node).map(|s| s.action.clone()).unwrap_or_default();
-    let title = run.title(step, node);
-    let so_far = so_far(&view);
-    let (statement, rollback, difference) = if undo {
-        let back = run.diff(node).map(|d| d.reversed());
-        (prepared.undo.as_str(), "this is the rollback", back)
-    } else {
-        (prepared.statement.as_str(), prepared.undo.as_str(), prepared.difference.clone())
-    };
-    let rows =
-        view.step(node).and_then(|s| s.before.as_ref()?.get("rows")?.as_list().map(<[_]>::len));
+    let asked = Asked::of(run, node, prepared, undo);
+    let terms = Terms::of(run, prepared, now);
     let display = ports.approvals.display(&DisplayParts {
         environment: &run.created.environment,
         node,
-        step_name: &title,
+        step_name: &run.title(step, node),
         attempt: run.attempts(node),
         target: &prepared.target,
-        action: &action,
-        statement,
-        rows: rows.map(|n| n as u64),
-        difference: difference.as_ref(),
-        rollback,
+        action: &action(&view, node),
+        statement: asked.statement,
+        rows: rows(&view, node),
+        difference: asked.difference.as_ref(),
+        rollback: asked.rollback,
         operator: &run.created.operator.name,
         run: &run.id,
         runbook: &run.created.runbook,
         runbook_digest: &run.created.runbook_digest,
         runbook_name: &run.created.name,
         description: &run.plan.runbook.description,
-        so_far: &so_far,
-        required,
-        from: &from,
+        so_far: &so_far(&view),
+        required: terms.required,
+        from: &terms.from,
         asked_at: now,
-        expires_at,
+        expires_at: terms.expires_at,
     });
+    let action = action(&view, node);
     let inputs = Value::Map(run.created.inputs.clone()).to_journal().to_string();
     let request = Request {
         r#type: REQUEST_TYPE.to_owned(),
@@ -83,30 +71,88 @@ pub(super) fn request(
         attempt: run.attempts(node),
         action: if undo { format!("undo {action}") } else { action },
         arguments: Value::Map(prepared.arguments.clone()).to_plain(),
-        statement: statement.to_owned(),
+        statement: asked.statement.to_owned(),
         target: prepared.target.clone(),
         before_digest: prepared
             .before
             .as_ref()
             .map_or_else(|| Digest::of(b""), |snapshot| snapshot.digest.clone()),
-        difference: difference.as_ref().map_or(serde_json::Value::Null, diff_json),
-        rollback: rollback.to_owned(),
+        difference: asked.difference.as_ref().map_or(serde_json::Value::Null, diff_json),
+        rollback: asked.rollback.to_owned(),
         display,
         operator: run.created.operator.name.clone(),
-        required,
-        from,
+        required: terms.required,
+        from: terms.from,
         asked_at: now,
-        expires_at,
+        expires_at: terms.expires_at,
     };
-    let bytes = serde_json::to_string_pretty(&request).map_err(|e| {
+    written(&request)
+}
+
+/// What people are asked to agree to.
+struct Asked<'a> {
+    statement: &'a str,
+    rollback: &'a str,
+    difference: Option<Diff>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(run: &Run, node: &NodeId, prepared: &'a Prepared, undo: bool) -> Self {
+        if undo {
+            return Self {
+                statement: &prepared.undo,
+                rollback: "this is the rollback",
+                difference: run.diff(node).map(Diff::reversed),
+            };
+        }
+        Self {
+            statement: &prepared.statement,
+            rollback: &prepared.undo,
+            difference: prepared.difference.clone(),
+        }
+    }
+}
+
+/// Who must agree, and until when.
+struct Terms {
+    required: u32,
+    from: Vec<String>,
+    expires_at: Timestamp,
+}
+
+impl Terms {
+    fn of(run: &Run, prepared: &Prepared, now: Timestamp) -> Self {
+        let policy = run.plan.environment.policy.approvals.as_ref();
+        Self {
+            required: run.required_approvals(prepared.reversible),
+            from: policy.map(|p| p.from.clone()).unwrap_or_default(),
+            expires_at: time::after(now, policy.map_or(EXPIRES, |p| p.expires)),
+        }
+    }
+}
+
+/// The bytes that count.
+fn written(request: &Request) -> Result<Outcome, Fault> {
+    let bytes = serde_json::to_string_pretty(request).map_err(|e| {
         Fault::untouched(codes::RW9901, "the request can't be written").detail(e.to_string())
     })?;
     let digest = Digest::of(bytes.as_bytes());
+    let (required, expires_at) = (request.required, request.expires_at);
     Ok(Outcome::Requested { request: bytes, digest, required, expires_at })
 }
 
+fn action(view: &RunView, node: &NodeId) -> String {
+    view.step(node).map(|s| s.action.clone()).unwrap_or_default()
+}
+
+/// How many rows the state before holds, where it has rows.
+fn rows(view: &RunView, node: &NodeId) -> Option<u64> {
+    let before = view.step(node)?.before.as_ref()?;
+    Some(before.get("rows")?.as_list()?.len() as u64)
+}
+
 /// A line for each step that is over.
-fn so_far(view: &crate::model::view::RunView) -> Vec<String> {
+fn so_far(view: &RunView) -> Vec<String> {
     view.steps
         .iter()
         .filter(|s| {

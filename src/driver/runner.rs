@@ -29,6 +29,10 @@ const SETTLE_MAX: usize = 1_000_000;
 pub trait Observer: Send {
     /// Events that are durable now.
     fn on(&mut self, run: &Run, events: &[Recorded]);
+    /// What is being performed now.
+    fn under_way(&mut self, run: &Run, tasks: &BTreeSet<Task>) {
+        let _ = (run, tasks);
+    }
     /// Nothing goes on without a person.
     fn waiting(&mut self, run: &Run, questions: &[Question]);
 }
@@ -333,6 +337,7 @@ impl Runner {
 
     /// Starts the tasks that are not under way yet; before an effect, everything is durable.
     async fn begin(&mut self, pending: &Pending) -> Result<(), DriverError> {
+        let before = self.under_way.len();
         for task in &pending.tasks {
             if self.under_way.contains(task) {
                 continue;
@@ -343,6 +348,9 @@ impl Runner {
             self.under_way.insert(task.clone());
             let (ports, run) = (Arc::clone(&self.ports), Arc::clone(&self.run));
             self.tasks.spawn(perform(ports, run, task.clone()));
+        }
+        if self.under_way.len() != before || self.under_way.is_empty() {
+            self.observer.under_way(&self.run, &self.under_way);
         }
         Ok(())
     }

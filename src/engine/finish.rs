@@ -113,7 +113,9 @@ pub(super) fn judge(run: &Run, step: &Step, id: &NodeId, now: Timestamp) -> Vec<
                 outputs.insert(name.clone(), value);
             }
             Err(failed) => {
-                return vec![Event::StepFailed { node: id.clone(), fault: fault_of(&failed) }];
+                let world = if step.changes() { World::Partial } else { World::Untouched };
+                let fault = fault_of(&failed).world(world);
+                return vec![Event::StepFailed { node: id.clone(), fault }];
             }
         }
     }

@@ -168,6 +168,7 @@ impl Run {
             (Some(reason), None) => format!("cancelled: {reason}"),
             (None, None) => String::new(),
         };
+        let why = why.trim_end_matches('.').to_owned();
         let join = |what: String| if why.is_empty() { what } else { format!("{why}; {what}") };
         if self.rollback.as_ref().is_some_and(|r| r.requested) {
             return if remains.is_empty() {

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::{finish, life::Life, plan::Plan, scope::RunScope};
 use crate::{
-    base::{Digest, Map, NodeId, RunId, Seq, Timestamp, Value},
+    base::{Digest, Map, NodeId, RunId, Secret, Seq, Timestamp, Value},
     diagnostics::codes,
     expression::Failure,
     model::{
@@ -14,7 +14,6 @@ use crate::{
         diff::Diff,
         event::{Event, Moment, Phase, Prepared, Recorded, RunCreated, RunStatus, Snapshot},
         fault::Fault,
-        runbook::{Body, Step, Undo},
         target::Irreversible,
     },
 };
@@ -173,11 +172,11 @@ impl Run {
         id: RunId,
         at: Timestamp,
         created: RunCreated,
-        plan: Arc<Plan>,
+        plan: &Arc<Plan>,
     ) -> Result<Self, Failure> {
         let mut run = Self {
             id,
-            plan: Arc::clone(&plan),
+            plan: Arc::clone(plan),
             created: Arc::new(created),
             started_at: at,
             seq: 1,
@@ -196,11 +195,28 @@ impl Run {
             cursor: 0,
             changes: Vec::new(),
         };
-        for (name, tree) in &plan.runbook.vars {
-            let value = tree.render(&RunScope::new(&run))?;
-            run.vars.insert(name.clone(), value);
-        }
+        run.compute_vars()?;
         Ok(run)
+    }
+
+    /// The run with its sensitive inputs, which the journal holds sealed.
+    pub fn with_secrets(mut self, secrets: Vec<(String, Secret)>) -> Result<Self, Failure> {
+        let created = Arc::make_mut(&mut self.created);
+        for (name, secret) in secrets {
+            created.inputs.insert(name, Value::Secret(secret));
+        }
+        self.compute_vars()?;
+        Ok(self)
+    }
+
+    fn compute_vars(&mut self) -> Result<(), Failure> {
+        self.vars.clear();
+        let plan = Arc::clone(&self.plan);
+        for (name, tree) in &plan.runbook.vars {
+            let value = tree.render(&RunScope::new(self))?;
+            self.vars.insert(name.clone(), value);
+        }
+        Ok(())
     }
 
     /// Takes an event from the journal: its state, position and hash.
@@ -547,45 +563,5 @@ fn fold_undo(node: &mut Node, event: &Event, at: Timestamp) {
             undo.capture_fault = Some(fault.clone());
         }
         _ => {}
-    }
-}
-
-impl Step {
-    /// Does this step itself change something?
-    pub fn changes(&self) -> bool {
-        use crate::model::action_spec::Effect;
-        match &self.body {
-            Body::Action(call) => call.effect != Effect::Read,
-            Body::Change(_) => true,
-            _ => false,
-        }
-    }
-
-    /// Can the state that this step changes be captured?
-    pub fn captures(&self) -> bool {
-        use crate::model::action_spec::Effect;
-        match &self.body {
-            Body::Action(call) => call.effect == Effect::Reversible,
-            Body::Change(change) => change.capture.is_some(),
-            _ => false,
-        }
-    }
-
-    /// How this step's change is undone: by itself (`Ok(true)`), there is nothing to undo
-    /// (`Ok(false)`), or why it can't be.
-    pub fn reversibility(&self) -> Result<bool, String> {
-        use crate::model::action_spec::Effect;
-        match &self.body {
-            Body::Action(call) if call.effect == Effect::Reversible => Ok(true),
-            Body::Action(call) if call.effect == Effect::Change => {
-                Err(format!("`{}` outside of `change:` has no rollback", call.action))
-            }
-            Body::Change(change) => match &change.undo {
-                Undo::Action(_) => Ok(true),
-                Undo::NotNeeded(_) => Ok(false),
-                Undo::Irreversible(why) => Err(why.clone()),
-            },
-            _ => Ok(false),
-        }
     }
 }

@@ -384,7 +384,7 @@ impl Run {
             Body::Check => found.events(finish::judge(self, step, id, now)),
             Body::Note(template) => {
                 let scope = RunScope::at(self, id);
-                found.events(match template.render(&scope, Escape::None) {
+                found.events(match template.render(&scope, Escape::Markdown) {
                     Ok(text) => vec![
                         Event::NoteWritten { node: id.clone(), text: text.to_string() },
                         Event::StepSucceeded {
@@ -465,7 +465,7 @@ impl Run {
             return found.ask(Question::Answer(id.clone()));
         }
         let scope = RunScope::at(self, id);
-        found.events(match manual.instructions.render(&scope, Escape::None) {
+        found.events(match manual.instructions.render(&scope, Escape::Markdown) {
             Ok(text) => {
                 vec![Event::AnswerAsked { node: id.clone(), instructions: text.to_string() }]
             }

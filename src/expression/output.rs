@@ -12,7 +12,7 @@ use super::{
     wrong::{Wrong, described},
 };
 use crate::{
-    base::{Place, Value},
+    base::{Place, Value, markdown},
     diagnostics::codes,
 };
 
@@ -80,6 +80,7 @@ impl Output {
                 shell_words(&value, glued)
             }
             Escape::Percent => percent(&value),
+            Escape::Markdown => Piece::of(&value).map(|piece| piece.mapped(markdown::escaped)),
             Escape::Sql => match &*value {
                 Value::Text(_) => Piece::of(&value),
                 other => Err(Wrong::types(format!("{} is not an identifier", described(other)))),

@@ -43,6 +43,11 @@ impl Piece {
         })
     }
 
+    /// Both forms changed alike.
+    pub(crate) fn mapped(self, change: impl Fn(&str) -> String) -> Self {
+        Self { clear: change(&self.clear), shown: self.shown.as_deref().map(change) }
+    }
+
     /// Bytes of the clear form.
     pub(crate) fn len(&self) -> usize {
         self.clear.len()

@@ -37,6 +37,8 @@ pub enum Escape {
     Percent,
     /// For SQL: only `| ident` may stand there.
     Sql,
+    /// For Markdown that the author wrote: values are text in it and nothing else.
+    Markdown,
 }
 
 /// Text with expressions in it.
@@ -175,7 +177,7 @@ impl Template {
         let faults = match escape {
             Escape::Shell => self.check_shell(),
             Escape::Sql => self.check_sql(),
-            Escape::None | Escape::Percent => Vec::new(),
+            Escape::None | Escape::Percent | Escape::Markdown => Vec::new(),
         };
         if let Some(fault) = faults.into_iter().next() {
             return Err(Failure {

@@ -269,7 +269,8 @@ count
         ]);
         assert_eq!(
             text(vec![place("rows[id=2]", Some(row), None)], None),
-            "rows[id=2]\n- id: 2\n- amount: 10.50\n- tags: [\"a\\\", \\\"b\", bytes AQ==]\n+ (nothing)"
+            "rows[id=2]\n- id: 2\n- amount: 10.50\n\
+             - tags: [\"a\\\", \\\"b\", bytes AQ==]\n+ (nothing)"
         );
     }
 

@@ -12,6 +12,7 @@ pub mod event;
 pub mod fault;
 pub mod input;
 pub mod project;
+mod record;
 pub mod runbook;
 pub mod target;
 pub mod view;

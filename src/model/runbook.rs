@@ -349,3 +349,40 @@ impl Tree {
         }
     }
 }
+
+impl Step {
+    /// Does this step itself change something?
+    pub fn changes(&self) -> bool {
+        match &self.body {
+            Body::Action(call) => call.effect != Effect::Read,
+            Body::Change(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Can the state that this step changes be captured?
+    pub fn captures(&self) -> bool {
+        match &self.body {
+            Body::Action(call) => call.effect == Effect::Reversible,
+            Body::Change(change) => change.capture.is_some(),
+            _ => false,
+        }
+    }
+
+    /// How this step's change is undone: by itself (`Ok(true)`), there is nothing to undo
+    /// (`Ok(false)`), or why it can't be.
+    pub fn reversibility(&self) -> Result<bool, String> {
+        match &self.body {
+            Body::Action(call) if call.effect == Effect::Reversible => Ok(true),
+            Body::Action(call) if call.effect == Effect::Change => {
+                Err(format!("`{}` outside of `change:` has no rollback", call.action))
+            }
+            Body::Change(change) => match &change.undo {
+                Undo::Action(_) => Ok(true),
+                Undo::NotNeeded(_) => Ok(false),
+                Undo::Irreversible(why) => Err(why.clone()),
+            },
+            _ => Ok(false),
+        }
+    }
+}

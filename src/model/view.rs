@@ -208,7 +208,12 @@ impl StepView {
             "preview": self.preview.as_ref().map(diff_json),
             "diff": self.diff.as_ref().map(diff_json),
             "approvals": self.approvals.iter().map(|a| ApprovalJson {
-                by: &a.by, at: a.at, decision: a.decision, digest: &a.digest, key: &a.key, reason: &a.reason,
+                by: &a.by,
+                at: a.at,
+                decision: a.decision,
+                digest: &a.digest,
+                key: &a.key,
+                reason: &a.reason,
             }).collect::<Vec<_>>(),
             "refusals": self.refusals,
             "waiting": self.request.as_ref().map(|r| serde_json::json!({

@@ -49,7 +49,7 @@ impl Fate {
 }
 
 /// What became of the step's change; `None` for a step that changes nothing by its kind.
-pub(super) fn fate(view: &RunView, step: &StepView) -> Option<Fate> {
+pub(super) fn fate_of(view: &RunView, step: &StepView) -> Option<Fate> {
     if step.effect != Some("change") {
         return None;
     }

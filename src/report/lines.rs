@@ -5,18 +5,15 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::{
-    style::Style,
-    waiting::{Need, Waiting, waiting},
-    words,
-};
+use super::{Need, Style, Waiting, count, people, step_words, title_of, utc, waiting};
 use crate::{
     base::{
+        markdown::unescaped,
         time,
         visible::{escape, escape_line},
     },
     model::{
-        Fault,
+        Fault, World,
         diff::Diff,
         diff_text::{self, Mark},
         event::StepStatus,
@@ -50,7 +47,7 @@ impl Columns {
         };
         Self {
             id: widest(&mut view.steps.iter().map(|s| s.node.to_string().width()), 8, 24),
-            title: widest(&mut view.steps.iter().map(|s| words::title(s).width()), 16, 48),
+            title: widest(&mut view.steps.iter().map(|s| title_of(s).width()), 16, 48),
         }
     }
 }
@@ -81,7 +78,7 @@ pub(super) fn head_line(mark: &str, step: &StepView, style: &Style, columns: Col
         _ => String::new(),
     };
     let id = padded(&step.node.to_string(), columns.id);
-    let title = padded(&words::title(step), columns.title);
+    let title = padded(&title_of(step), columns.title);
     let gap = " ".repeat(7_usize.saturating_sub(time.width()));
     format!("{mark} {id} {title} {gap}{}", style.dim(&time))
 }
@@ -97,7 +94,7 @@ fn state(step: &StepView) -> String {
         (StepStatus::RollbackFailed, Some(r)) if r.status == "unproved" => {
             parts.push("undone, not proved".to_owned());
         }
-        (status, _) => parts.push(words::step_status(status).to_owned()),
+        (status, _) => parts.push(step_words(status).to_owned()),
     }
     if step.attempts > 1 {
         parts.push(format!("{} attempts", step.attempts));
@@ -113,11 +110,26 @@ pub(super) fn detail_lines(step: &StepView, style: &Style) -> Vec<String> {
     }
     if let Some(fault) = &step.error {
         out.extend(fault_lines(fault, style));
+        out.extend(left_behind(step, fault).map(|words| format!("      {}", style.warning(words))));
     }
     for finding in &step.findings {
         out.push(format!("    {} {}", style.warning("finding:"), escape_line(finding)));
     }
     out
+}
+
+/// What a failed change left, where nothing further down the line has shown it.
+fn left_behind(step: &StepView, fault: &Fault) -> Option<&'static str> {
+    let seen = step.after.is_some() || step.diff.is_some() || step.rollback.is_some();
+    if step.effect != Some("change") || step.status != StepStatus::Failed || seen {
+        return None;
+    }
+    match fault.world {
+        World::Untouched => Some("nothing was changed by this step"),
+        World::Partial => Some("part of its effect may stand"),
+        // A person's word is the step's reason; without one it would be in doubt.
+        World::Unknown => None,
+    }
 }
 
 /// A failure: code and message, what was found, what to do, where.
@@ -169,7 +181,7 @@ pub(super) fn diff_block(
     let more = lines.len().saturating_sub(most);
     let mut out: Vec<_> = lines.iter().take(most).map(|line| format!("{indent}{line}")).collect();
     if more > 0 {
-        out.push(format!("{indent}… and {}: {see}", words::count(more, "more line")));
+        out.push(format!("{indent}… and {}: {see}", count(more, "more line")));
     }
     out
 }
@@ -181,7 +193,7 @@ pub fn waiting_lines(view: &RunView, style: &Style) -> Vec<String> {
 
 pub(super) fn wait_lines(view: &RunView, waiting: &Waiting<'_>, style: &Style) -> Vec<String> {
     let step = waiting.step;
-    let title = words::title(step);
+    let title = title_of(step);
     let named =
         if title.is_empty() { step.node.to_string() } else { format!("{} ({title})", step.node) };
     let head = match waiting.need {
@@ -193,14 +205,16 @@ pub(super) fn wait_lines(view: &RunView, waiting: &Waiting<'_>, style: &Style) -
     };
     let mut out = vec![style.heading(&head)];
     match waiting.need {
-        Need::Answer => out.extend(quoted(step.question.as_deref().unwrap_or_default(), 2)),
+        Need::Answer => {
+            out.extend(quoted(&unescaped(step.question.as_deref().unwrap_or_default()), 2));
+        }
         Need::Doubt => out.extend(evidence(step)),
         Need::FailedUndo => {
             let why = step.rollback.as_ref().and_then(|r| r.message.as_deref());
             out.extend(why.map(|why| format!("  {}", escape_line(why))));
         }
         Need::Approval | Need::UndoApproval => {
-            let who = words::people(waiting.required, &waiting.from);
+            let who = people(waiting.required, &waiting.from);
             let not = format!("{who}, not {}", view.operator.name);
             out.push(field("needs", &not));
             if !waiting.agreed.is_empty() {
@@ -215,8 +229,8 @@ pub(super) fn wait_lines(view: &RunView, waiting: &Waiting<'_>, style: &Style) -
         Need::Approval | Need::UndoApproval | Need::Answer => "since",
         Need::Doubt | Need::FailedUndo => "started",
     };
-    out.extend(waiting.since.map(|at| field(what, &words::utc(at))));
-    out.extend(waiting.until.map(|at| field("until", &words::utc(at))));
+    out.extend(waiting.since.map(|at| field(what, &utc(at))));
+    out.extend(waiting.until.map(|at| field("until", &utc(at))));
     let widest = waiting.commands.iter().map(|(c, _)| c.width()).max().unwrap_or(0);
     for (command, when) in &waiting.commands {
         let gap = " ".repeat(widest - command.width() + 2);

@@ -1,6 +1,6 @@
 //! The manual of an action, from what it is.
 
-use super::style::Style;
+use super::Style;
 use crate::model::action_spec::{ActionSpec, ArgumentKind, EffectRule, Field};
 
 /// One line of the list.
@@ -59,7 +59,8 @@ fn effect_words(spec: &ActionSpec) -> String {
         EffectRule::Change => "changes, and can't undo it by itself".to_owned(),
         EffectRule::Reversible => "changes, and can put it back by itself".to_owned(),
         EffectRule::ReadsWhen { argument, values, default } => format!(
-            "reads when `{argument}` is {} (it is {default} when it is not given), changes otherwise",
+            "reads when `{argument}` is {} (it is {default} when it is not given), changes \
+             otherwise",
             values.join(", ")
         ),
     }

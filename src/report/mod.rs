@@ -8,18 +8,19 @@ mod fate;
 pub mod lines;
 pub mod manual;
 pub mod markdown;
+mod need;
 pub mod plan;
 pub mod show;
 pub mod style;
-mod waiting;
 mod words;
 
+pub use need::{Need, Waiting, waiting};
 pub use style::Style;
-pub use waiting::{Need, Waiting, waiting};
 
 // Shared among the forms; they don't import each other.
-use fate::{Fate, fate};
+use fate::{Fate, fate_of};
 use lines::{Columns, detail_lines, diff_block, head_line, quoted, step_lines, wait_lines};
-
-#[cfg(test)]
-mod tests;
+use words::{
+    clock, count, cut, in_brief, listed, login, people, result_in_brief, run_words, step_words,
+    title_of, utc,
+};

@@ -2,7 +2,10 @@
 //!
 //! Owns the words. Must not know how a plan is made: it is a run that stops before each change.
 
-use super::{Columns, Fate, Style, detail_lines, diff_block, fate, head_line, quoted, words};
+use super::{
+    Columns, Fate, Style, count, detail_lines, diff_block, fate_of, head_line, in_brief, people,
+    quoted, result_in_brief, utc,
+};
 use crate::{
     base::{time, visible::escape_line},
     model::{
@@ -23,7 +26,7 @@ pub fn plan(view: &RunView, environment: &Environment, style: &Style) -> String 
     out.push(field("environment", &view.environment));
     out.push(field("operator", &view.operator.name));
     for (name, value) in &view.inputs {
-        out.push(field("input", &format!("{name} = {}", words::short(value))));
+        out.push(field("input", &format!("{name} = {}", in_brief(value))));
     }
     out.push(String::new());
     let columns = Columns::of(view);
@@ -85,7 +88,7 @@ fn step_lines(
     let mut out = vec![format!("{head}  {words}").trim_end().to_owned()];
     out.extend(detail_lines(step, style));
     if known != Known::Change {
-        out.extend(words::result(step).map(|result| format!("    {result}")));
+        out.extend(result_in_brief(step).map(|result| format!("    {result}")));
     }
     if let Some(note) = &step.note {
         out.extend(quoted(note, 4));
@@ -94,7 +97,7 @@ fn step_lines(
         out.extend(change(view, step, style));
     }
     let to_come = matches!(known, Known::Change | Known::Unknown | Known::NotReached);
-    if to_come && fate(view, step) == Some(Fate::NotMade) {
+    if to_come && fate_of(view, step) == Some(Fate::NotMade) {
         out.push(format!("    {}", approvals(view, step, environment)));
         out.extend(
             irreversible(step, environment).map(|words| format!("    {}", style.bad(&words))),
@@ -134,7 +137,7 @@ fn approvals(view: &RunView, step: &StepView, environment: &Environment) -> Stri
         0 => "needs nobody's approval".to_owned(),
         n => {
             let from = environment.policy.approvals.as_ref().map_or(&[][..], |p| &p.from);
-            let who = words::people(n, from);
+            let who = people(n, from);
             escape_line(&format!("needs {who}, not {}", view.operator.name))
         }
     }
@@ -167,10 +170,7 @@ fn irreversible(step: &StepView, environment: &Environment) -> Option<String> {
         }
         Irreversible::Allow => format!("CAN'T BE UNDONE{why}"),
         Irreversible::Extra(more) => {
-            format!(
-                "CAN'T BE UNDONE{why} ({} more for that)",
-                words::count(more as usize, "approval")
-            )
+            format!("CAN'T BE UNDONE{why} ({} more for that)", count(more as usize, "approval"))
         }
     })
 }
@@ -186,11 +186,7 @@ fn summary(view: &RunView, environment: &Environment, style: &Style) -> Vec<Stri
     let reads =
         view.steps.iter().filter(|s| s.effect == Some("read") && known(s) == Known::Done).count();
     let mut out = vec![style.heading("Nothing was changed: a plan only reads and previews.")];
-    out.push(format!(
-        "{} done, {} to make",
-        words::count(reads, "read"),
-        words::count(changes.len(), "change")
-    ));
+    out.push(format!("{} done, {} to make", count(reads, "read"), count(changes.len(), "change")));
     match of(Known::Unknown) {
         0 => {}
         1 => out.push("1 step can't be known before the run".to_owned()),
@@ -199,13 +195,12 @@ fn summary(view: &RunView, environment: &Environment, style: &Style) -> Vec<Stri
     let failed: Vec<_> = view.steps.iter().filter(|s| known(s) == Known::Failed).collect();
     if let [first, ..] = failed.as_slice() {
         let rest = of(Known::NotReached);
-        let words =
-            format!("it fails at {}; {} not reached", first.node, words::count(rest, "step"));
+        let words = format!("it fails at {}; {} not reached", first.node, count(rest, "step"));
         out.push(style.bad(&words));
     }
     let lasting = changes.iter().filter(|s| !s.reversible).count();
     if lasting > 0 {
-        let words = format!("{} can't be undone", words::count(lasting, "change"));
+        let words = format!("{} can't be undone", count(lasting, "change"));
         out.push(style.bad(&words));
     }
     if let Some(policy) = environment.policy.approvals.as_ref().filter(|_| !changes.is_empty()) {
@@ -217,7 +212,7 @@ fn summary(view: &RunView, environment: &Environment, style: &Style) -> Vec<Stri
         out.push(style.bad(&format!(
             "{} is frozen until {}: {}; a change is refused before then",
             escape_line(&environment.name),
-            words::utc(f.until),
+            utc(f.until),
             escape_line(&f.reason)
         )));
     }

@@ -3,10 +3,11 @@
 //! Owns the layout. Must not know how the run is found, nor when it is shown.
 
 use super::{
-    Columns, Fate, Style, diff_block, fate, quoted, step_lines, wait_lines, waiting, words,
+    Columns, Fate, Style, cut, diff_block, fate_of, in_brief, login, quoted, result_in_brief,
+    run_words, step_lines, utc, wait_lines, waiting,
 };
 use crate::{
-    base::{time, visible::escape_line},
+    base::{markdown::unescaped, time, visible::escape_line},
     model::{
         approval::{Approval, Verdict},
         event::Phase,
@@ -71,7 +72,7 @@ fn header(view: &RunView, style: &Style) -> Vec<String> {
     let field = |name: &str, value: &str| format!("{name:<12} {}", escape_line(value));
     let plan = if view.plan { " (plan)" } else { "" };
     let mut out = vec![style.heading(&format!("{}{plan}", escape_line(&view.name)))];
-    let status = style.of_run(view.status, words::run_status(view.status));
+    let status = style.of_run(view.status, run_words(view.status));
     match view.message.as_deref().filter(|m| !m.is_empty()) {
         Some(message) => out.push(format!("{:<12} {status}: {}", "status", escape_line(message))),
         None => out.push(format!("{:<12} {status}", "status")),
@@ -79,7 +80,7 @@ fn header(view: &RunView, style: &Style) -> Vec<String> {
     out.push(field("run", &view.id.0));
     out.push(field("runbook", &format!("{} ({})", view.runbook, view.digest.short())));
     out.push(field("environment", &view.environment));
-    let login = words::login(view).map_or_else(String::new, |login| format!(" ({login})"));
+    let login = login(view).map_or_else(String::new, |login| format!(" ({login})"));
     out.push(field("operator", &format!("{}{login}", view.operator.name)));
     if let Some(key) = &view.operator.key {
         out.push(field("signed with", key));
@@ -87,12 +88,12 @@ fn header(view: &RunView, style: &Style) -> Vec<String> {
     if let Some(undone) = &view.undoes {
         out.push(field("undoes", undone));
     }
-    out.push(field("started", &words::utc(view.started_at)));
+    out.push(field("started", &utc(view.started_at)));
     if let Some(end) = view.finished_at {
         out.push(field("took", &time::show_duration(time::between(view.started_at, end))));
     }
     for (name, value) in &view.inputs {
-        out.push(field("input", &format!("{name} = {}", words::short(value))));
+        out.push(field("input", &format!("{name} = {}", in_brief(value))));
     }
     out
 }
@@ -100,7 +101,7 @@ fn header(view: &RunView, style: &Style) -> Vec<String> {
 /// What there is to say of a step besides its line.
 fn about(view: &RunView, step: &StepView, style: &Style) -> Vec<String> {
     let mut out = Vec::new();
-    if let Some(result) = words::result(step) {
+    if let Some(result) = result_in_brief(step) {
         out.push(format!("    {result}"));
     }
     difference(&mut out, view, step, style);
@@ -112,14 +113,14 @@ fn about(view: &RunView, step: &StepView, style: &Style) -> Vec<String> {
     }
     rollback(&mut out, view, step, style);
     if let Some(note) = &step.note {
-        out.extend(quoted(note, 4));
+        out.extend(quoted(&unescaped(note), 4));
     }
     out
 }
 
 fn difference(out: &mut Vec<String>, view: &RunView, step: &StepView, style: &Style) {
     let see = format!("runward diff {}/{}", view.id.short(), step.node);
-    let (words, diff) = match (&step.diff, &step.preview, fate(view, step)) {
+    let (words, diff) = match (&step.diff, &step.preview, fate_of(view, step)) {
         (Some(diff), _, _) => ("changed", diff),
         // What was foretold is no news of what happened.
         (None, Some(diff), Some(Fate::NotMade)) => ("would change", diff),
@@ -142,9 +143,9 @@ fn decision(approval: &Approval) -> String {
         Verdict::Reject => "rejected",
     };
     let by = escape_line(&approval.by);
-    let mut line = format!("{verdict} by {by} at {}", words::utc(approval.at));
+    let mut line = format!("{verdict} by {by} at {}", utc(approval.at));
     if approval.signature.is_some() {
-        line.push_str(&format!(" with key {}", words::cut(&escape_line(&approval.key), KEY)));
+        line.push_str(&format!(" with key {}", cut(&escape_line(&approval.key), KEY)));
     }
     line.push_str(&format!(", request {}", escape_line(approval.digest.short())));
     if !approval.reason.is_empty() {
@@ -155,9 +156,8 @@ fn decision(approval: &Approval) -> String {
 
 fn rollback(out: &mut Vec<String>, view: &RunView, step: &StepView, style: &Style) {
     let Some(rollback) = &step.rollback else { return };
-    let when =
-        rollback.finished_at.map_or_else(String::new, |at| format!(" at {}", words::utc(at)));
-    let line = match fate(view, step) {
+    let when = rollback.finished_at.map_or_else(String::new, |at| format!(" at {}", utc(at)));
+    let line = match fate_of(view, step) {
         Some(Fate::PutBack) => {
             style.good(&format!("put back{when}, and proved: the state is what it was before"))
         }

@@ -15,7 +15,7 @@ const BRIEF: usize = 60;
 const FIELDS: usize = 6;
 
 /// A run's status in words.
-pub(super) fn run_status(status: RunStatus) -> &'static str {
+pub(super) fn run_words(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Running => "running",
         RunStatus::Waiting => "waiting for a person",
@@ -30,7 +30,7 @@ pub(super) fn run_status(status: RunStatus) -> &'static str {
 }
 
 /// A step's status in words.
-pub(super) fn step_status(status: StepStatus) -> &'static str {
+pub(super) fn step_words(status: StepStatus) -> &'static str {
     match status {
         StepStatus::Pending => "not begun",
         StepStatus::Running => "under way",
@@ -60,7 +60,7 @@ pub(super) fn count(n: usize, noun: &str) -> String {
 }
 
 /// `a`, `a and b`, `a, b and c`.
-pub(super) fn list(items: &[String], last: &str) -> String {
+pub(super) fn listed(items: &[String], last: &str) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),
@@ -73,13 +73,13 @@ pub(super) fn people(required: u32, from: &[String]) -> String {
     let people = if required == 1 { "1 person".into() } else { format!("{required} people") };
     match from {
         [] => format!("{people} known to the project"),
-        groups => format!("{people} of {}", list(groups, "or")),
+        groups => format!("{people} of {}", listed(groups, "or")),
     }
 }
 
 /// The step's title, and the item that it is for; empty when it says no more than its id. On one
 /// line, escaped.
-pub(super) fn title(step: &StepView) -> String {
+pub(super) fn title_of(step: &StepView) -> String {
     let plain = step.title == step.node.step.replace('_', " ");
     let title = if plain { String::new() } else { escape_line(&step.title) };
     match &step.item {
@@ -87,7 +87,7 @@ pub(super) fn title(step: &StepView) -> String {
         Some(item) => {
             let item = match item {
                 Value::Text(text) => cut(&escape_line(text), BRIEF),
-                other => short(other),
+                other => in_brief(other),
             };
             // A title such as `Reload app2` names its item already.
             if title.contains(&item) {
@@ -108,7 +108,7 @@ pub(super) fn login(view: &RunView) -> Option<String> {
 }
 
 /// Value on one line, cut when it is long; a cut is seen.
-pub(super) fn short(value: &Value) -> String {
+pub(super) fn in_brief(value: &Value) -> String {
     match value {
         Value::List(items) if items.len() > 3 => count(items.len(), "item"),
         Value::Map(map) if map.len() > FIELDS => count(map.len(), "field"),
@@ -128,7 +128,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 
 /// What a step gave, on one line: `n = 412`, `12 rows`, `status = 200`. Escaped. `None` when there
 /// is nothing to say.
-pub(super) fn result(step: &StepView) -> Option<String> {
+pub(super) fn result_in_brief(step: &StepView) -> Option<String> {
     if let Some(outputs) = &step.outputs {
         return fields(outputs.iter());
     }
@@ -141,7 +141,7 @@ pub(super) fn result(step: &StepView) -> Option<String> {
             _ => fields(map.iter()),
         },
         Value::Null => None,
-        other => Some(short(other)),
+        other => Some(in_brief(other)),
     }
 }
 
@@ -149,7 +149,7 @@ fn fields<'a>(all: impl ExactSizeIterator<Item = (&'a String, &'a Value)>) -> Op
     let more = all.len().saturating_sub(FIELDS);
     let mut parts: Vec<_> = all
         .take(FIELDS)
-        .map(|(name, value)| format!("{} = {}", escape_line(name), short(value)))
+        .map(|(name, value)| format!("{} = {}", escape_line(name), in_brief(value)))
         .collect();
     if more > 0 {
         parts.push(format!("{more} more"));
@@ -165,9 +165,9 @@ mod tests {
     fn lists_read_as_people_write_them() {
         let names =
             |n: usize| ["a", "b", "c"][..n].iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-        assert_eq!(list(&names(1), "and"), "a");
-        assert_eq!(list(&names(2), "and"), "a and b");
-        assert_eq!(list(&names(3), "or"), "a, b or c");
+        assert_eq!(listed(&names(1), "and"), "a");
+        assert_eq!(listed(&names(2), "and"), "a and b");
+        assert_eq!(listed(&names(3), "or"), "a, b or c");
         assert_eq!(people(1, &[]), "1 person known to the project");
         assert_eq!(people(2, &names(2)), "2 people of a or b");
     }
@@ -176,6 +176,6 @@ mod tests {
     fn long_values_are_cut_where_it_is_seen() {
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!(cut("äöüß", 4), "äöüß");
-        assert_eq!(short(&Value::List(vec![Value::Null; 9])), "9 items");
+        assert_eq!(in_brief(&Value::List(vec![Value::Null; 9])), "9 items");
     }
 }

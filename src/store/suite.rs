@@ -34,6 +34,7 @@ pub(crate) fn created() -> Event {
         folder: "/srv".into(),
         environment: "local".into(),
         inputs: [("limit".to_owned(), crate::base::Value::Int(3))].into_iter().collect(),
+        sealed_inputs: indexmap::IndexMap::new(),
         operator: Operator {
             name: "ana@example.com".into(),
             login: "ana".into(),

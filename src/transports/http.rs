@@ -155,6 +155,7 @@ impl HttpService {
                 (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
             })
             .collect();
+        tracing::debug!(service = self.name, status, took = ?started.elapsed(), "an answer begins");
         let mut body = Vec::new();
         loop {
             let chunk = response

@@ -6,7 +6,10 @@ use serde_json::Value as Json;
 use crate::support::{Output, Project, Running};
 
 const FLAGSHIP: &str = "payments/raise-capture-retries";
-const SETTING: &str = "SELECT value, coalesce(updated_by, 'NULL') FROM settings WHERE service='capture' AND name='max_retries'";
+const SETTING: &str = concat!(
+    "SELECT value, coalesce(updated_by, 'NULL') FROM settings ",
+    "WHERE service='capture' AND name='max_retries'"
+);
 
 fn key(project: &Project, person: &str) -> String {
     project.key(person).display().to_string()
@@ -247,7 +250,10 @@ inputs:
   text: {type: string}
 steps:
   - id: ledger
-    sql.query: {on: ledger, query: "SELECT CAST(:text AS text) AS t", params: {text: "{{ inputs.text }}"}}
+    sql.query:
+      on: ledger
+      query: SELECT CAST(:text AS text) AS t
+      params: {text: "{{ inputs.text }}"}
     expect: result.rows[0].t == inputs.text
   - id: config
     sql.query: {on: config, query: "SELECT :text AS t", params: {text: "{{ inputs.text }}"}}
@@ -319,4 +325,54 @@ steps:
     project.runward(["run", "wrong", "-e", "local"]).expect_code(2);
     project.runward(["runs"]).expect_code(0);
     assert!(project.host("127.0.0.1").calls().is_empty(), "nothing ran");
+}
+
+#[test]
+fn a_sensitive_input_reaches_its_target_and_nothing_else() {
+    let project = Project::new();
+    project.write(
+        "runbooks/token.yaml",
+        r#"version: 1
+name: Uses a token
+inputs:
+  token: {type: string, sensitive: true}
+steps:
+  - id: bound
+    sql.query:
+      on: ledger
+      query: SELECT length(:token) AS n
+      params: {token: "{{ inputs.token }}"}
+    expect: result.rows[0].n == 24
+  - id: echoed
+    sql.query:
+      on: ledger
+      query: SELECT CAST(:token AS text) AS t
+      params: {token: "{{ inputs.token }}"}
+  - id: ask
+    manual: {instructions: Is it right?}
+  - id: again
+    sql.query:
+      on: ledger
+      query: SELECT length(:token) AS n
+      params: {token: "{{ inputs.token }}"}
+    expect: result.rows[0].n == 24
+"#,
+    );
+    let token = "tok-5up3rS3cret-9182-zzy";
+    let input = format!("token={token}");
+    let run = project
+        .runward(["run", "token", "-e", "local", "-i", &input, "--no-wait", "--json"])
+        .expect_code(4);
+    assert!(!run.stdout.contains(token) && !run.stderr.contains(token));
+    project.runward(["answer", "last"]).expect_code(0);
+    project.runward(["resume", "last"]).expect_code(0);
+    let shown = project.runward(["show", "last", "--json"]).expect_code(0);
+    let report = project.runward(["report", "last"]).expect_code(0);
+    assert!(!shown.stdout.contains(token) && !report.stdout.contains(token));
+    for entry in std::fs::read_dir(project.folder().join(".runward")).expect("the state folder") {
+        let path = entry.expect("an entry").path();
+        let bytes = std::fs::read(&path).expect("a file of the state");
+        let found = bytes.windows(token.len()).any(|w| w == token.as_bytes());
+        assert!(!found, "{} holds the secret", path.display());
+    }
 }

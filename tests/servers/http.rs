@@ -37,9 +37,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+use crate::support::variable;
+
 fn nginx() -> String {
-    std::env::var("RUNWARD_TEST_HTTP_URL")
-        .expect("RUNWARD_TEST_HTTP_URL is not set: start the tests with `tests/run`")
+    variable("RUNWARD_TEST_HTTP_URL")
 }
 
 fn open(url: &str) -> Arc<dyn HttpTarget> {
@@ -480,7 +481,7 @@ async fn certificates_are_verified_against_the_systems_roots() {
     // shows them. The proxy that it names refuses connections.
     let trusting = |certificate: &str| {
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--ignored", "http::in_another_environment"])
+            .args(["--exact", "http::a_service_is_opened_by_the_environments_rules"])
             .env("RUNWARD_TEST_TLS_URL", &server.url)
             .env("SSL_CERT_FILE", folder.path().join(certificate))
             .env("SSL_CERT_DIR", folder.path().join("none"))
@@ -497,7 +498,7 @@ async fn certificates_are_verified_against_the_systems_roots() {
     certificate(folder.path(), "subjectAltName=DNS:other.example");
     let other = tls_server(folder.path());
     let named = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "http::in_another_environment"])
+        .args(["--exact", "http::a_service_is_opened_by_the_environments_rules"])
         .env("RUNWARD_TEST_TLS_URL", &other.url)
         .env("SSL_CERT_FILE", folder.path().join("cert.pem"))
         .output()
@@ -506,12 +507,13 @@ async fn certificates_are_verified_against_the_systems_roots() {
     assert!(told.contains("it is for another host"), "{told}");
 }
 
+/// Also run by `certificates_are_verified_against_the_systems_roots`, in another environment.
 #[tokio::test]
-#[ignore = "run by certificates_are_verified_against_the_systems_roots, in its environment"]
-async fn in_another_environment() {
-    let url = std::env::var("RUNWARD_TEST_TLS_URL").unwrap();
+async fn a_service_is_opened_by_the_environments_rules() {
+    let url = std::env::var("RUNWARD_TEST_TLS_URL");
+    let url = url.unwrap_or_else(|_| nginx());
     let target = try_open(&url, Vec::new()).unwrap_or_else(|fault| panic!("{}", fault.message));
-    match target.send(request("GET", "/")).await {
+    match target.send(request("GET", "/static/about.json")).await {
         Ok(response) => assert_eq!(response.status, 200),
         Err(fault) => panic!("{}", fault.message),
     }

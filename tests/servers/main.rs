@@ -2,7 +2,8 @@
 //! linked once; each area is a module.
 
 // A test that can't go on panics, and says why; so do the functions that tests share.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+// What they print is shown when they fail.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -10,6 +11,7 @@ mod support;
 mod approvals;
 mod flagship;
 mod http;
+mod log;
 mod process;
 mod scaffolding;
 mod sql;

@@ -194,8 +194,8 @@ fn a_program_is_run_in_a_clean_environment() {
 #[test]
 fn a_program_is_watched_while_it_runs() {
     let project = Project::new();
-    let script = "trap 'kill $!; echo told >&2; exit 3' TERM; echo one; echo two; \
-        sleep 1000 >/dev/null 2>&1 & wait";
+    let script = "sleep 1000 >/dev/null 2>&1 & \
+        trap 'kill $!; echo told >&2; exit 3' TERM; echo one; echo two; wait";
     let mut run = project.program("sh", ["-c", script]).spawn();
     assert_eq!(run.wait_for("o"), "one");
     assert_eq!(run.wait_for("o"), "two");

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::BufRead,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -20,12 +21,10 @@ use runward::{
 };
 use tempfile::TempDir;
 
+use crate::support::variable;
+
 const ONE: &str = "127.0.0.1";
 const TWO: &str = "127.0.0.2";
-
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: start this by tests/run"))
-}
 
 fn port() -> u16 {
     variable("RUNWARD_TEST_SSH_PORT").parse().unwrap()
@@ -213,15 +212,17 @@ struct Agent {
 impl Agent {
     fn start(folder: &Path) -> Self {
         let socket = folder.join("agent").to_string_lossy().into_owned();
-        let process =
-            std::process::Command::new("ssh-agent").args(["-D", "-a", &socket]).spawn().unwrap();
-        let agent = Self { process, socket };
-        let start = Instant::now();
-        while !Path::new(&agent.socket).exists() {
-            assert!(start.elapsed() < Duration::from_secs(10), "the agent does not start");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        agent
+        let mut process = std::process::Command::new("ssh-agent")
+            .args(["-D", "-a", &socket])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It says where it listens once it does.
+        let mut said = String::new();
+        let stdout = process.stdout.take().unwrap();
+        std::io::BufReader::new(stdout).read_line(&mut said).unwrap();
+        assert!(said.contains(&socket), "the agent does not start: {said:?}");
+        Self { process, socket }
     }
 }
 

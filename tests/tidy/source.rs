@@ -15,6 +15,8 @@ pub struct File {
     pub path: String,
     /// As it is.
     pub text: String,
+    /// Compiled for tests only.
+    test: bool,
 }
 
 /// A function with a body.
@@ -56,7 +58,7 @@ pub fn files(folder: &str) -> Vec<File> {
         .filter_map(|path| {
             let text = String::from_utf8(fs::read(&path).ok()?).ok()?;
             let path = path.strip_prefix(&root).ok()?.to_string_lossy().into_owned();
-            Some(File { path, text })
+            Some(File::new(path, text))
         })
         .collect()
 }
@@ -65,20 +67,57 @@ pub fn files(folder: &str) -> Vec<File> {
 pub fn rust(folder: &str) -> Vec<File> {
     let mut files = files(folder);
     files.retain(|file| file.path.ends_with(".rs"));
+    mark_tests(&mut files);
     files
 }
 
+/// Marks the files that another one declares by `#[cfg(test)] mod name;`, and those below them.
+fn mark_tests(files: &mut [File]) {
+    let declared: Vec<Vec<String>> = files
+        .iter()
+        .flat_map(|file| {
+            let own: Vec<String> = file.module().into_iter().map(str::to_owned).collect();
+            file.test_modules().into_iter().map(move |name| [&own[..], &[name]].concat())
+        })
+        .collect();
+    for file in files {
+        file.test |= declared.iter().any(|path| file.module().starts_with(&borrowed(path)));
+    }
+}
+
+fn borrowed(path: &[String]) -> Vec<&str> {
+    path.iter().map(String::as_str).collect()
+}
+
 impl File {
+    fn new(path: String, text: String) -> Self {
+        let test = !path.starts_with("src/");
+        Self { path, text, test }
+    }
+
+    /// Names of the files that it declares for tests only.
+    fn test_modules(&self) -> Vec<String> {
+        let code = code(&self.text);
+        test_ranges(&code)
+            .into_iter()
+            .filter_map(|range| {
+                let item = code[range].trim_end().strip_suffix(';')?;
+                let (_, name) = item.rsplit_once("mod ")?;
+                Some(name.trim().to_owned())
+            })
+            .collect()
+    }
+
     /// The code that users run: `code` without what is compiled for tests only.
     pub fn shipped(&self) -> String {
         let code = code(&self.text);
-        if self.is_test() { String::new() } else { blank(&code, &test_ranges(&code)) }
+        if self.test { String::new() } else { blank(&code, &test_ranges(&code)) }
     }
 
     /// The code of tests: `code` of what is compiled for tests only.
     pub fn tests(&self) -> String {
         let code = code(&self.text);
-        if self.is_test() {
+        if self.test {
             return code;
         }
         let mut shipped = Vec::new();
@@ -89,10 +128,6 @@ impl File {
         }
         shipped.push(from..code.len());
         blank(&code, &shipped)
-    }
-
-    fn is_test(&self) -> bool {
-        !self.path.starts_with("src/") || self.path.ends_with("/tests.rs")
     }
 
     /// Lines of the file without its tests module.
@@ -373,7 +408,7 @@ mod tests {
     use super::*;
 
     fn file(path: &str, text: &str) -> File {
-        File { path: path.into(), text: text.into() }
+        File::new(path.into(), text.into())
     }
 
     #[test]
@@ -394,6 +429,18 @@ mod tests {
         assert_eq!(names(&file.shipped()), ["a", "d"]);
         assert_eq!(names(&file.tests()), ["b"]);
         assert_eq!(file.lines_without_tests(), 2);
+    }
+
+    #[test]
+    fn a_file_that_is_declared_for_tests_is_a_test() {
+        let mut files = [
+            file("src/a.rs", "#[cfg(test)]\nmod cases;\n#[cfg(test)]\nmod inner {}\nmod b;"),
+            file("src/a/cases.rs", "fn f() {}"),
+            file("src/a/cases/more.rs", "fn f() {}"),
+            file("src/a/b.rs", "fn f() {}"),
+        ];
+        mark_tests(&mut files);
+        assert_eq!(files.map(|file| file.test), [false, true, true, false]);
     }
 
     #[test]

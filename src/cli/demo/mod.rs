@@ -109,9 +109,9 @@ impl Stage {
     async fn play(&self) -> Result<Exit, Failure> {
         let shown = self.folder.display();
         self.say(&format!(
-            "A small payments project is in {shown}: a ledger, a settings database, a gateway that\n\
-             reads its limit from the settings, and two people. Production is protected: Ana may\n\
-             run runbooks, and Bruno must approve what they change.",
+            "A small payments project is in {shown}: a ledger, a settings database, a gateway\n\
+             that reads its limit from the settings, and two people. Production is protected:\n\
+             Ana may run runbooks, and Bruno must approve what they change.",
         ));
         self.say("Before anything runs, the runbook is checked.");
         self.command(&["validate"]).await?;

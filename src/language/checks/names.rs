@@ -209,11 +209,11 @@ fn secrets(site: &Site<'_>, name: &NameUse) -> Option<Diagnostic> {
             "send it in a header or in the body",
         ),
         Escape::Sql => refuse("a secret can't stand in a statement", "pass it through `params`"),
-        Escape::None if name.path.len() < 2 => refuse(
+        Escape::None | Escape::Markdown if name.path.len() < 2 => refuse(
             "a secret must be named here: `secrets.name`",
             "a computed name can't be checked",
         ),
-        Escape::None => None,
+        Escape::None | Escape::Markdown => None,
     }
 }
 

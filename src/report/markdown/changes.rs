@@ -1,6 +1,8 @@
 //! "What was changed": every change with its target, statement, difference, approval and outcome.
 
-use super::{Facts, Fate, block, code, inline, lines, named, words};
+use super::{
+    Facts, Fate, block, code, count, inline, lines, named, section, step_words, title_of, utc,
+};
 use crate::model::{
     approval::{Approval, Verdict},
     diff::Diff,
@@ -36,12 +38,12 @@ pub(super) fn changes(out: &mut String, view: &RunView, facts: &Facts<'_>) {
         not.iter().for_each(|(step, _)| not_made(&mut text, view, step, facts));
         let over = view.finished_at.is_some();
         let heading = if over { "Changes that were not made" } else { "Changes not made so far" };
-        super::section(out, heading, &text);
+        section(out, heading, &text);
     }
 }
 
 fn change(out: &mut String, view: &RunView, step: &StepView, fate: Fate, facts: &Facts<'_>) {
-    let title = words::title(step);
+    let title = title_of(step);
     let title = if title.is_empty() { title } else { format!(": {}", inline(&title)) };
     out.push_str(&format!("### {}{title}\n\n", code(&step.node.to_string())));
     if !view.plan {
@@ -49,7 +51,7 @@ fn change(out: &mut String, view: &RunView, step: &StepView, fate: Fate, facts: 
     }
     let target = step.target.as_ref().map_or_else(String::new, |t| format!(" to {}", code(t)));
     if let Some(statement) = &step.statement {
-        let at = facts.begun.get(&step.node).map(|at| format!(" at {}", words::utc(*at)));
+        let at = facts.begun.get(&step.node).map(|at| format!(" at {}", utc(*at)));
         let words = match (&at, view.plan) {
             (_, true) => format!("Would be sent{target}:"),
             (Some(at), _) if fate == Fate::InDoubt => format!("Begun{at}, to be sent{target}:"),
@@ -66,7 +68,7 @@ fn change(out: &mut String, view: &RunView, step: &StepView, fate: Fate, facts: 
 /// What became of it, in a paragraph; then what went wrong, and what is on record about it.
 fn outcome(out: &mut String, step: &StepView, fate: Fate, facts: &Facts<'_>) {
     let undone = step.rollback.as_ref().and_then(|r| r.finished_at);
-    let at = undone.map_or_else(String::new, |at| format!(" at {}", words::utc(at)));
+    let at = undone.map_or_else(String::new, |at| format!(" at {}", utc(at)));
     let words = match fate {
         Fate::InPlace if step.status == StepStatus::Failed => {
             "**Made, and in place**; the step failed all the same".to_owned()
@@ -75,7 +77,7 @@ fn outcome(out: &mut String, step: &StepView, fate: Fate, facts: &Facts<'_>) {
         Fate::PutBack => {
             let proof = facts.restored.get(&step.node).map_or_else(
                 || "a capture afterwards equals the state before".to_owned(),
-                |at| format!("a capture at {} equals the state before", words::utc(*at)),
+                |at| format!("a capture at {} equals the state before", utc(*at)),
             );
             format!("**Put back{at}, and proved**: {proof}")
         }
@@ -129,11 +131,12 @@ fn difference(out: &mut String, view: &RunView, step: &StepView, fate: Fate, fac
     }
     match facts.doubt.get(&step.node) {
         Some(Ok(diff)) if diff.is_empty() => out.push_str(
-            "A capture after the failure equals the state before. While an attempt is in doubt that \
-             proves nothing: it may still take effect.\n\n",
+            "A capture after the failure equals the state before. While an attempt is in doubt \
+             that proves nothing: it may still take effect.\n\n",
         ),
         Some(Ok(diff)) => {
-            diff_section(out, "A capture after the failure differs from the state before:", diff, view, step);
+            let words = "A capture after the failure differs from the state before:";
+            diff_section(out, words, diff, view, step);
         }
         Some(Err(fault)) => out.push_str(&format!(
             "The state could not be captured after the failure: {}.\n\n",
@@ -181,7 +184,7 @@ fn shortened(info: &str, mut lines: Vec<String>, view: &RunView, step: &StepView
             "diff" => format!("runward diff {}/{}", view.id.short(), step.node),
             _ => format!("runward show {} --json", view.id.short()),
         };
-        let rest = words::count(more, "more line");
+        let rest = count(more, "more line");
         text.push_str(&format!("\n{rest}: {}\n", code(&command)));
     }
     text
@@ -218,7 +221,7 @@ fn decision(view: &RunView, approval: &Approval, facts: &Facts<'_>) -> String {
     let mut words = format!(
         "{what} {} at {} ({key}, request {})",
         inline(&approval.by),
-        words::utc(approval.at),
+        utc(approval.at),
         code(&approval.digest.0)
     );
     if !approval.reason.trim().is_empty() {
@@ -253,7 +256,7 @@ fn not_made(out: &mut String, view: &RunView, step: &StepView, facts: &Facts<'_>
     let status = match step.status {
         StepStatus::Running => "being prepared",
         StepStatus::Waiting => "waiting for approval",
-        status => words::step_status(status),
+        status => step_words(status),
     };
     out.push_str(&format!("- {}: {status}", named(step)));
     if let Some(reason) = &step.reason {

@@ -10,7 +10,10 @@ mod timeline;
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Fate, waiting, words};
+use super::{
+    Fate, Need, Waiting, clock, count, fate_of, listed, login, result_in_brief, run_words,
+    step_words, title_of, utc, waiting,
+};
 use crate::{
     base::{Digest, NodeId, Timestamp, time},
     model::{
@@ -21,7 +24,7 @@ use crate::{
         view::{RunView, StepView},
     },
 };
-use text::{block, cell, cell_code, code, inline, lines, quotation};
+use text::{block, cell, cell_code, code, inline, lines};
 
 /// The report, ending with a line break.
 ///
@@ -31,16 +34,13 @@ pub fn markdown(view: &RunView, events: &[Recorded]) -> String {
     let facts = Facts::of(events);
     let status = match (view.plan, view.status) {
         (true, RunStatus::Succeeded) => "plan".to_owned(),
-        (true, status) => format!("plan {}", words::run_status(status)),
-        (false, status) => words::run_status(status).to_owned(),
+        (true, status) => format!("plan {}", run_words(status)),
+        (false, status) => run_words(status).to_owned(),
     };
     let mut out = format!("# {}: {status}\n\n", inline(&view.name));
     if view.finished_at.is_none() {
         let at = facts.newest.unwrap_or(view.started_at);
-        out.push_str(&format!(
-            "The run is not over. This is how it stood at {}.\n\n",
-            words::utc(at)
-        ));
+        out.push_str(&format!("The run is not over. This is how it stood at {}.\n\n", utc(at)));
     }
     summary(&mut out, view, &facts);
     section(&mut out, "What happened", &story::story(view, &facts));
@@ -93,7 +93,7 @@ impl<'a> Facts<'a> {
     /// What became of the step's change. The events tell a change that is being prepared from one
     /// that is being made.
     fn fate(&self, view: &RunView, step: &StepView) -> Option<Fate> {
-        match super::fate(view, step)? {
+        match fate_of(view, step)? {
             Fate::UnderWay if self.newest.is_some() && !self.begun.contains_key(&step.node) => {
                 Some(Fate::NotMade)
             }
@@ -153,12 +153,12 @@ fn table(rows: &[(&str, String)]) -> String {
 }
 
 fn summary(out: &mut String, view: &RunView, facts: &Facts<'_>) {
-    let status = words::run_status(view.status);
+    let status = run_words(view.status);
     let outcome = match view.message.as_deref().filter(|m| !m.trim().is_empty()) {
         Some(message) => format!("**{status}**: {}", cell(message)),
         None => format!("**{status}**"),
     };
-    let login = words::login(view).map_or_else(String::new, |l| format!(" ({})", cell(&l)));
+    let login = login(view).map_or_else(String::new, |l| format!(" ({})", cell(&l)));
     let mut rows = vec![
         ("Outcome", outcome),
         ("What", format!("{} ({})", cell(&view.name), cell_code(&view.runbook))),
@@ -167,11 +167,11 @@ fn summary(out: &mut String, view: &RunView, facts: &Facts<'_>) {
     ];
     let approvers = approvers(view, facts);
     if !approvers.is_empty() {
-        rows.push(("Approved by", words::list(&approvers, "and")));
+        rows.push(("Approved by", listed(&approvers, "and")));
     }
-    rows.push(("Started", words::utc(view.started_at)));
+    rows.push(("Started", utc(view.started_at)));
     if let Some(end) = view.finished_at {
-        rows.push(("Ended", words::utc(end)));
+        rows.push(("Ended", utc(end)));
         rows.push(("Duration", time::show_duration(time::between(view.started_at, end))));
     }
     if let Some(undone) = &view.undoes {
@@ -196,7 +196,7 @@ fn approvers(view: &RunView, facts: &Facts<'_>) -> Vec<String> {
 
 /// A step by id and title, within a sentence.
 fn named(step: &StepView) -> String {
-    let title = words::title(step);
+    let title = title_of(step);
     let id = code(&step.node.to_string());
     if title.is_empty() { id } else { format!("{id} ({})", inline(&title)) }
 }
@@ -219,7 +219,7 @@ fn checks(view: &RunView) -> String {
             StepStatus::Succeeded if view.plan && step.reason.is_some() => "not known yet",
             StepStatus::Succeeded if step.action == "manual" => "answered",
             StepStatus::Succeeded => "passed",
-            status => words::step_status(status),
+            status => step_words(status),
         };
         let words = if step.status == StepStatus::Failed { "**failed**" } else { words };
         out.push_str(&format!("- {}: {words}", named(step)));
@@ -229,7 +229,7 @@ fn checks(view: &RunView) -> String {
         if let Some(reason) = &step.reason {
             out.push_str(&format!(", {}", inline(reason)));
         }
-        if let Some(result) = words::result(step) {
+        if let Some(result) = result_in_brief(step) {
             out.push_str(&format!(": {}", code(&result)));
         }
         if let Some(fault) = &step.error {
@@ -238,7 +238,7 @@ fn checks(view: &RunView) -> String {
         out.push('\n');
     }
     if missed > 0 {
-        out.push_str(&format!("- not reached: {}\n", words::count(missed, "check")));
+        out.push_str(&format!("- not reached: {}\n", count(missed, "check")));
     }
     out
 }
@@ -248,10 +248,15 @@ fn findings(view: &RunView) -> String {
     found.map(|(step, finding)| format!("- {}: {}\n", named(step), inline(finding))).collect()
 }
 
-/// Notes as they read; their text holds captured values, so nothing in them is obeyed.
+/// Notes as their authors wrote them, in Markdown; captured values in them were escaped when the
+/// note was written.
 fn notes(view: &RunView) -> String {
     let noted = view.steps.iter().filter_map(|s| s.note.as_deref());
-    noted.filter(|note| !note.trim().is_empty()).map(|note| quotation(note) + "\n").collect()
+    let quoted = |note: &str| -> String {
+        let shown = crate::base::visible::escape(note.trim_end());
+        shown.lines().map(|line| format!("> {line}").trim_end().to_owned() + "\n").collect()
+    };
+    noted.filter(|note| !note.trim().is_empty()).map(|note| quoted(note) + "\n").collect()
 }
 
 /// What an auditor needs to find the run again and to check this report against it.

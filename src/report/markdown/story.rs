@@ -1,13 +1,12 @@
 //! "What happened", in a few sentences computed from what is known.
 
-use super::{Facts, Fate, code, inline, named, waiting, words};
+use super::{Facts, Fate, Need, Waiting, code, count, inline, listed, named, utc, waiting};
 use crate::{
     diagnostics::codes,
     model::{
         approval::Verdict,
         view::{RunView, StepView},
     },
-    report::Need,
 };
 
 /// Most steps that a sentence names.
@@ -30,7 +29,7 @@ pub(super) fn story(view: &RunView, facts: &Facts<'_>) -> String {
     sentences.extend(wait(view));
     let findings: usize = view.steps.iter().map(|s| s.findings.len()).sum();
     if findings > 0 {
-        let count = words::count(findings, "expectation");
+        let count = count(findings, "expectation");
         sentences.push(format!("{count} that only warn did not hold; see the findings."));
     }
     sentences.join(" ")
@@ -39,7 +38,7 @@ pub(super) fn story(view: &RunView, facts: &Facts<'_>) -> String {
 fn begin(view: &RunView) -> String {
     let (name, place) = (inline(&view.name), inline(&view.environment));
     let who = inline(&view.operator.name);
-    let at = words::utc(view.started_at);
+    let at = utc(view.started_at);
     if view.plan {
         return format!(
             "{who} planned “{name}” in {place} at {at}; a plan only reads and previews."
@@ -59,12 +58,12 @@ fn made(view: &RunView, facts: &Facts<'_>) -> Option<String> {
     if view.plan {
         let planned: Vec<_> =
             fates.iter().map(|(s, _)| *s).filter(|s| s.statement.is_some()).collect();
-        let count = words::count(planned.len(), "change");
+        let count = count(planned.len(), "change");
         return (!planned.is_empty())
             .then(|| format!("A run would make {count}: {}.", names(&planned, named)));
     }
     if !made.is_empty() {
-        let count = words::count(made.len(), "change");
+        let count = count(made.len(), "change");
         let so_far = if over { "" } else { " so far" };
         return Some(format!("It made {count}{so_far}: {}.", names(&made, named)));
     }
@@ -168,7 +167,7 @@ fn became(view: &RunView, facts: &Facts<'_>, these: Fate, words: &[&str; 2]) -> 
 }
 
 fn wait(view: &RunView) -> Vec<String> {
-    let sentence = |one: &super::super::Waiting<'_>| {
+    let sentence = |one: &Waiting<'_>| {
         let name = id(one.step);
         match one.need {
             Need::Approval => format!("It waits for approval of {name}."),
@@ -190,7 +189,7 @@ fn names(steps: &[&StepView], name: fn(&StepView) -> String) -> String {
     if steps.len() > NAMED {
         names.push(format!("{} more", steps.len() - NAMED));
     }
-    words::list(&names, "and")
+    listed(&names, "and")
 }
 
 /// Text from outside as the end of a sentence: without its own full stop.

@@ -4,7 +4,10 @@
 //! mentions that need no brackets), since most ticket systems read that or less.
 //! CommonMark 0.31: <https://spec.commonmark.org/0.31.2/>, GFM: <https://github.github.com/gfm/>.
 
-use crate::base::visible::{escape, escape_line};
+use crate::base::{
+    markdown::escaped_line as escaped,
+    visible::{escape, escape_line},
+};
 
 /// Text within a sentence, on one line.
 ///
@@ -37,30 +40,6 @@ pub(super) fn inline(text: &str) -> String {
 /// The same within a table's cell: readers of tables differ about bars in code, so there is none.
 pub(super) fn cell(text: &str) -> String {
     if text.contains('|') { escaped(&escape_line(text.trim())) } else { inline(text) }
-}
-
-/// One line with a backslash before whatever has a meaning.
-fn escaped(line: &str) -> String {
-    let mut out = String::with_capacity(line.len() + 8);
-    // A number with a dot or bracket begins a list.
-    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-    for (at, c) in line.char_indices() {
-        let next = line[at + c.len_utf8()..].chars().next();
-        let special = match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '|' | '~' | '$' => true,
-            '&' => next.is_some_and(|n| n.is_ascii_alphanumeric() || n == '#'),
-            '#' | '>' | '-' | '+' | '=' | ':' if at == 0 => true,
-            '.' | ')' => digits > 0 && at == digits,
-            // `http://` in a text that could not become code.
-            ':' => next == Some('/'),
-            _ => false,
-        };
-        if special {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }
 
 /// Text as code within a sentence, on one line: for names, values, digests.
@@ -104,21 +83,6 @@ pub(super) fn lines(text: &str) -> Vec<String> {
     let text = escape(text);
     let text = text.strip_suffix('\n').unwrap_or(&text);
     text.split('\n').map(str::to_owned).collect()
-}
-
-/// A text from outside as a quotation that keeps its lines, ending with a line break.
-pub(super) fn quotation(text: &str) -> String {
-    let lines: Vec<_> = text.trim().lines().map(cell).collect();
-    let mut out = String::new();
-    for (at, line) in lines.iter().enumerate() {
-        let more = lines.get(at + 1).is_some_and(|next| !next.is_empty());
-        match line.is_empty() {
-            true => out.push_str(">\n"),
-            // The backslash keeps the line break.
-            false => out.push_str(&format!("> {line}{}\n", if more { "\\" } else { "" })),
-        }
-    }
-    out
 }
 
 fn longest_run(text: &str) -> usize {
@@ -186,7 +150,7 @@ mod tests {
             ("> x", "\\> x"),
             ("    code", "code"),
             ("=== x", "\\=== x"),
-            ("1.5 times", "1\\.5 times"),
+            ("1.5 times", "1.5 times"),
             ("value 1.5", "value 1.5"),
         ] {
             assert_eq!(inline(text), shown);
@@ -205,10 +169,5 @@ mod tests {
         assert_eq!(code("a``b"), "```a``b```");
         assert_eq!(block("", &["````".to_owned()]), "`````\n````\n`````\n");
         assert_eq!(cell_code("a|`b"), "a\\|\\`b");
-    }
-
-    #[test]
-    fn quotations_keep_lines_and_nothing_else() {
-        assert_eq!(quotation("one\n- two\n\n# three\n"), "> one\\\n> \\- two\n>\n> \\# three\n");
     }
 }

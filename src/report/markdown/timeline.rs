@@ -1,6 +1,6 @@
 //! The timeline: every event in words, with its time in UTC.
 
-use super::{code, inline, words};
+use super::{clock, code, count, inline, run_words};
 use crate::{
     base::{NodeId, Timestamp},
     model::{
@@ -17,7 +17,7 @@ const LINES: usize = 400;
 pub(super) fn timeline(events: &[Recorded]) -> String {
     let lines: Vec<_> = events
         .iter()
-        .map(|r| format!("- {} {}\n", words::clock(r.at), in_words(&r.event, r.at)))
+        .map(|r| format!("- {} {}\n", clock(r.at), in_words(&r.event, r.at)))
         .collect();
     let heading = "All times are UTC.\n\n";
     if lines.len() <= LINES {
@@ -28,7 +28,7 @@ pub(super) fn timeline(events: &[Recorded]) -> String {
     format!(
         "{heading}{}- … {} are not shown here; {} has them …\n{}",
         lines[..half].concat(),
-        words::count(left_out, "event"),
+        count(left_out, "event"),
         code("runward audit export RUN"),
         lines[lines.len() - half..].concat()
     )
@@ -71,7 +71,7 @@ fn of_run(event: &Event) -> String {
             format!("{} stopped the run {how}{}", id(node), tail(message))
         }
         Event::RunFinished { status, message } => {
-            format!("the run ended: **{}**{}", words::run_status(*status), tail(message))
+            format!("the run ended: **{}**{}", run_words(*status), tail(message))
         }
         Event::CancelRequested { by, reason, .. } => {
             format!("{} asked to stop{}", inline(by), tail(reason))
@@ -83,7 +83,7 @@ fn of_run(event: &Event) -> String {
             Phase::Finally => "the steps of `finally` began".to_owned(),
         },
         Event::RollbackStarted { reason, nodes, over_drift, .. } => {
-            let count = words::count(nodes.len(), "change");
+            let count = count(nodes.len(), "change");
             let drift = if *over_drift { ", also where the state has moved on" } else { "" };
             format!("the run turned back, {count} to undo{drift}{}", tail(reason))
         }
@@ -96,9 +96,9 @@ fn of_people(event: &Event) -> String {
     match event {
         Event::ApprovalRequested { node, digest, required, expires_at, .. } => format!(
             "{} of {} asked for, until {} (request {})",
-            words::count(*required as usize, "approval"),
+            count(*required as usize, "approval"),
             id(node),
-            words::clock(*expires_at),
+            clock(*expires_at),
             code(digest.short())
         ),
         Event::ApprovalGiven { node, approval, .. } => {
@@ -114,7 +114,7 @@ fn of_people(event: &Event) -> String {
         Event::ApprovalVoided { node, field, drift } => {
             let drift = match drift.0.len() {
                 0 => String::new(),
-                n => format!(", {}", words::count(n, "difference")),
+                n => format!(", {}", count(n, "difference")),
             };
             format!("the approval of {} became void: {} changed{drift}", id(node), inline(field))
         }
@@ -139,7 +139,7 @@ fn of_step(event: &Event, recorded: Timestamp) -> String {
     match event {
         Event::StepSkipped { node, reason } => format!("{} was skipped{}", id(node), tail(reason)),
         Event::ItemsListed { node, items } => {
-            format!("{} has {}", id(node), words::count(items.len(), "item"))
+            format!("{} has {}", id(node), count(items.len(), "item"))
         }
         Event::ChangePrepared { node, attempt, .. } => {
             format!("{} was prepared{}", id(node), nth(*attempt))
@@ -168,12 +168,12 @@ fn of_step(event: &Event, recorded: Timestamp) -> String {
             )
         }
         Event::RetryScheduled { node, attempt, at, reason } => {
-            let at = words::clock(*at);
+            let at = clock(*at);
             format!("{} will be tried again at {at}{}{}", id(node), nth(*attempt), tail(reason))
         }
         Event::StepSucceeded { node, findings, .. } => match findings.len() {
             0 => format!("{} succeeded", id(node)),
-            n => format!("{} succeeded with {}", id(node), words::count(n, "finding")),
+            n => format!("{} succeeded with {}", id(node), count(n, "finding")),
         },
         Event::StepFailed { node, fault } => format!("{} **failed**{}", id(node), failed(fault)),
         Event::StepPlanned { node, unknown } => match unknown {
@@ -205,7 +205,7 @@ fn captured(node: &NodeId, moment: Moment, difference: &Diff) -> String {
     };
     let result = match n {
         0 => same.to_owned(),
-        n => format!("has {} {differs}", words::count(n, "difference")),
+        n => format!("has {} {differs}", count(n, "difference")),
     };
     format!("the state of {} {} {result}", id(node), after(moment))
 }

@@ -230,28 +230,3 @@ fn errors_of_sqlite_are_said_in_plain_words() {
     assert!(matches!(shown, StoreError::Unusable(why) if why.contains("`/j`")));
     assert!(created() != note(""));
 }
-
-/// `cargo test --lib store::sqlite -- --ignored --nocapture`: what an append costs.
-#[tokio::test]
-#[ignore = "a measurement; it depends on the machine"]
-async fn measure_appends() {
-    let (place, store, lease) = journal().await;
-    let count = 500u64;
-    let start = std::time::Instant::now();
-    for i in 0..count {
-        store
-            .append(&lease, 4 + i, &dated(at(2), &[note("x")]), &summary("running"))
-            .await
-            .unwrap();
-    }
-    let appends = start.elapsed();
-    let mut file = std::fs::File::create(place.path.with_extension("fsync")).unwrap();
-    let start = std::time::Instant::now();
-    for _ in 0..count {
-        std::io::Write::write_all(&mut file, &[7; 8192]).unwrap();
-        file.sync_data().unwrap();
-    }
-    let bare = start.elapsed();
-    println!("{count} appends {appends:?}, {count} writes with fdatasync {bare:?}");
-    assert!(store.read(&id("r"), 0).await.unwrap().len() as u64 == 4 + count);
-}

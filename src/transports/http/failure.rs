@@ -68,7 +68,7 @@ pub(super) fn of_request(name: &str, error: &reqwest::Error, reads: bool) -> Fau
 fn of_connect(name: &str, error: &reqwest::Error) -> Fault {
     if error.is_timeout() {
         return Fault::untouched(codes::RW0703, format!("no connection to `{name}` in time"))
-            .help("a firewall may drop the packets, or the host is down: `runward doctor`")
+            .help("a firewall may drop packets, or the host is down: try `curl` from here")
             .transient();
     }
     if error.is_dns() {
@@ -90,7 +90,7 @@ fn of_connect(name: &str, error: &reqwest::Error) -> Fault {
         }
         Cause::Io(why) if why.kind() == io::ErrorKind::ConnectionRefused => {
             Fault::untouched(codes::RW0701, format!("`{name}` refused the connection"))
-                .help("is the service up, and is the port right? `runward doctor`")
+                .help("is the service up, and is the port right? try `curl` from this machine")
                 .transient()
         }
         Cause::Io(why) => Fault::untouched(codes::RW0701, format!("no connection to `{name}`"))

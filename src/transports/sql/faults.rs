@@ -12,10 +12,10 @@ use sqlx::{
     postgres::{PgDatabaseError, PgSeverity},
 };
 
-use super::params::engine_name;
 use crate::{
     diagnostics::{Code, codes},
     model::{Fault, World, target::SqlEngine},
+    sql::engine_name,
 };
 
 /// What one error of the server stands for.

@@ -7,22 +7,15 @@
 //! extended protocol, in a transaction that the database itself keeps read-only and that is always
 //! rolled back. Whatever is dropped before its end is cancelled on the server and rolled back.
 
-mod check;
 mod faults;
 mod mysql;
-mod params;
 mod pool;
 mod postgres;
-mod read_only;
 mod sqlite;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-
-pub use check::check_call;
-pub use params::parameters;
-pub use read_only::{check_change, check_read_only};
 
 use crate::{
     base::{Map, Secret},
@@ -32,6 +25,7 @@ use crate::{
         target::{SqlAddress, SqlEngine},
     },
     ports::transport::{Rows, SqlQuery, SqlTarget, SqlTransaction},
+    sql::check_read_only,
 };
 
 /// How long the server has to cancel an overdue statement by itself before we do.

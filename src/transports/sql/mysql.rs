@@ -25,9 +25,7 @@ use sqlx::{
 
 use super::{
     Engine, Session, Start, distinct, faults, inexact, is_local,
-    params::{Filled, Statement},
     pool::{Dial, Lease, Pool},
-    read_only::tables,
     unreadable, wrong_address,
 };
 use crate::{
@@ -38,6 +36,7 @@ use crate::{
         target::{SqlAddress, SqlEngine},
     },
     ports::transport::Rows,
+    sql::{Filled, Statement, tables},
 };
 
 const ENGINE: SqlEngine = SqlEngine::Mysql;
@@ -102,6 +101,7 @@ struct Link {
 
 #[async_trait]
 impl Dial for Server {
+    const ENGINE: SqlEngine = ENGINE;
     type Link = Link;
 
     async fn dial(&self) -> Result<Link, Error> {

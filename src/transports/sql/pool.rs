@@ -21,6 +21,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::{model::target::SqlEngine, sql::engine_name};
+
 /// Connections to one database at one time.
 const CONNECTIONS: usize = 4;
 /// For connecting, and for getting one of the connections.
@@ -31,6 +33,8 @@ const COURTESY: Duration = Duration::from_secs(3);
 /// How connections are made and ended.
 #[async_trait]
 pub(super) trait Dial: Send + Sync + 'static {
+    /// Which database it is.
+    const ENGINE: SqlEngine;
     /// A connection.
     type Link: Send + 'static;
     /// Connects, and sets up what every statement relies on.
@@ -80,7 +84,14 @@ impl<D: Dial> Pool<D> {
             }
         }
         match timeout(PATIENCE, self.dial.dial()).await {
-            Ok(link) => link.map(lease),
+            Ok(link) => {
+                tracing::info!(
+                    engine = engine_name(D::ENGINE),
+                    made = link.is_ok(),
+                    "a new connection"
+                );
+                link.map(lease)
+            }
             Err(_) => Err(Error::Io(io::ErrorKind::TimedOut.into())),
         }
     }

@@ -25,7 +25,6 @@ use self::{
 };
 use super::{
     Engine, Session, Start, distinct, faults, inexact, is_local,
-    params::{Filled, Statement},
     pool::{Dial, Lease, Pool},
     unreadable, wrong_address,
 };
@@ -37,6 +36,7 @@ use crate::{
         target::{SqlAddress, SqlEngine},
     },
     ports::transport::Rows,
+    sql::{Filled, Statement},
 };
 
 const ENGINE: SqlEngine = SqlEngine::Postgres;
@@ -94,6 +94,7 @@ struct Link {
 
 #[async_trait]
 impl Dial for Server {
+    const ENGINE: SqlEngine = ENGINE;
     type Link = Link;
 
     async fn dial(&self) -> Result<Link, Error> {

@@ -29,7 +29,6 @@ use sqlx::{
 
 use super::{
     Engine, Session, Start, distinct, faults, inexact,
-    params::{Filled, Statement},
     pool::{Dial, Lease, Pool},
     unreadable, wrong_address,
 };
@@ -41,6 +40,7 @@ use crate::{
         target::{SqlAddress, SqlEngine},
     },
     ports::transport::Rows,
+    sql::{Filled, Statement},
 };
 
 const ENGINE: SqlEngine = SqlEngine::Sqlite;
@@ -127,6 +127,7 @@ impl Limit {
 
 #[async_trait]
 impl Dial for File {
+    const ENGINE: SqlEngine = ENGINE;
     type Link = Link;
 
     async fn dial(&self) -> Result<Link, Error> {

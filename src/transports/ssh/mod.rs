@@ -125,6 +125,11 @@ impl Hosts {
         }
         let connection = connect(&host.route, &self.trust, self.connect_timeout).await?;
         let connection = Arc::new(connection);
+        tracing::info!(
+            target_name = self.target,
+            host = connection.endpoint.place(),
+            "a new SSH connection"
+        );
         *slot = Some(connection.clone());
         Ok((connection, false))
     }

@@ -1,7 +1,6 @@
 //! The servers, a second session beside the one under test, and a step's context.
 
 use std::{
-    env,
     future::Future,
     path::PathBuf,
     sync::{
@@ -27,13 +26,11 @@ use runward::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
+use crate::support::variable;
+
 pub use SqlEngine::{Mysql, Postgres, Sqlite};
 
 pub const ENGINES: [SqlEngine; 3] = [Postgres, Mysql, Sqlite];
-
-fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| panic!("{name} is not set; start the tests with `tests/run`"))
-}
 
 /// A test's own database of one engine.
 pub struct Bench {

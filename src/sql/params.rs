@@ -32,7 +32,7 @@ pub fn parameters(text: &str, engine: SqlEngine) -> Result<Vec<String>, String> 
 }
 
 /// How sqlparser reads this engine.
-pub(super) fn dialect(engine: SqlEngine) -> &'static dyn Dialect {
+pub fn dialect(engine: SqlEngine) -> &'static dyn Dialect {
     match engine {
         SqlEngine::Postgres => &PostgreSqlDialect {},
         SqlEngine::Mysql => &MySqlDialect {},
@@ -41,7 +41,7 @@ pub(super) fn dialect(engine: SqlEngine) -> &'static dyn Dialect {
 }
 
 /// How people name this engine.
-pub(super) fn engine_name(engine: SqlEngine) -> &'static str {
+pub fn engine_name(engine: SqlEngine) -> &'static str {
     match engine {
         SqlEngine::Postgres => "PostgreSQL",
         SqlEngine::Mysql => "MySQL",
@@ -51,12 +51,12 @@ pub(super) fn engine_name(engine: SqlEngine) -> &'static str {
 
 /// One statement, cut at its parameters.
 #[derive(Debug)]
-pub(super) struct Statement<'t> {
+pub struct Statement<'t> {
     /// Without the final semicolon.
     text: &'t str,
     holes: Vec<Hole>,
     /// Words and marks, without white space and comments.
-    pub(super) tokens: Vec<Token>,
+    pub tokens: Vec<Token>,
 }
 
 #[derive(Debug)]
@@ -67,7 +67,7 @@ struct Hole {
 
 impl<'t> Statement<'t> {
     /// Cuts it. The fault is in words.
-    pub(super) fn parse(text: &'t str, engine: SqlEngine) -> Result<Self, String> {
+    pub fn parse(text: &'t str, engine: SqlEngine) -> Result<Self, String> {
         let spanned = tokenize(text, engine)?;
         let lines = line_starts(text);
         let offset = |at: Location| offset(text, &lines, at);
@@ -105,7 +105,7 @@ impl<'t> Statement<'t> {
     }
 
     /// The text with the same mark in place of each parameter, for a parser.
-    pub(super) fn with_marks(&self, engine: SqlEngine) -> String {
+    pub fn with_marks(&self, engine: SqlEngine) -> String {
         let mark = if engine == SqlEngine::Postgres { "$1" } else { "?" };
         let mut out = String::with_capacity(self.text.len());
         let mut at = 0;
@@ -120,7 +120,7 @@ impl<'t> Statement<'t> {
 
     /// Puts values to the names. A list becomes several values; a list in a list stays one value
     /// (an array). Faults are `RW0711`: a name without value, a value without name, an empty list.
-    pub(super) fn fill<'v>(&self, values: &'v Map) -> Result<Filled<'t, 'v>, Fault> {
+    pub fn fill<'v>(&self, values: &'v Map) -> Result<Filled<'t, 'v>, Fault> {
         if let Some(unused) = values.keys().find(|k| !self.holes.iter().any(|h| h.name == **k)) {
             let names = self.holes.iter().map(|h| h.name.as_str());
             return Err(Fault::untouched(
@@ -155,10 +155,10 @@ impl<'t> Statement<'t> {
 
 /// A statement with its values.
 #[derive(Debug)]
-pub(super) struct Filled<'t, 'v> {
+pub struct Filled<'t, 'v> {
     parts: Vec<Part<'t>>,
     /// The values to bind, by slot.
-    pub(super) values: Vec<&'v Value>,
+    pub values: Vec<&'v Value>,
 }
 
 #[derive(Debug)]
@@ -195,7 +195,7 @@ impl<'v> Filled<'_, 'v> {
     }
 
     /// The text, with what `mark` gives in place of each slot.
-    pub(super) fn text(&self, mark: impl Fn(usize) -> String) -> String {
+    pub fn text(&self, mark: impl Fn(usize) -> String) -> String {
         let mut out = String::new();
         for part in &self.parts {
             match part {
@@ -210,7 +210,7 @@ impl<'v> Filled<'_, 'v> {
     }
 
     /// The slots in the order in which they stand; one that is used twice stands twice.
-    pub(super) fn order(&self) -> impl Iterator<Item = usize> + '_ {
+    pub fn order(&self) -> impl Iterator<Item = usize> + '_ {
         self.parts.iter().flat_map(|part| match part {
             Part::Text(_) => 0..0,
             Part::Slots(slots) => slots.clone(),

@@ -1,14 +1,25 @@
 //! Whole outputs, compared with the files of `tests/report`. `RUNWARD_UPDATE=1` writes them anew;
 //! read what changed before it is committed.
 
+// A test that can't go on panics, and says why.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "report/build.rs"]
 mod build;
+#[path = "report/cases.rs"]
 mod cases;
+#[path = "report/hostile.rs"]
 mod hostile;
 
 use std::{fs, path::PathBuf};
 
-use super::{Need, Style, lines, markdown::markdown, plan::plan, show::show, waiting};
 use build::Story;
+use runward::{
+    base::{NodeId, Value},
+    diagnostics::codes,
+    model::{Fault, World, event::StepStatus, view::StepView},
+    report::{Need, Style, lines, markdown::markdown, plan::plan, show::show, waiting},
+};
 
 /// Compares with a file, or writes it.
 fn same(name: &str, text: &str) {
@@ -73,7 +84,7 @@ fn a_plan() {
 fn several_requests_are_told_apart_by_their_step() {
     let mut story = cases::waiting_for_approval();
     let mut other = story.view.steps[1].clone();
-    other.node = crate::base::NodeId::new("workers").with_item(1);
+    other.node = NodeId::new("workers").with_item(1);
     story.view.steps.push(other);
     let commands: Vec<_> =
         waiting(&story.view).into_iter().flat_map(|w| w.commands).map(|(c, _)| c).collect();
@@ -134,11 +145,30 @@ fn colours_change_no_words() {
 fn a_live_line_says_what_the_mark_does_not() {
     let story = cases::rolled_back();
     let line = |id: &str| {
-        let node = crate::base::NodeId::parse(id).unwrap();
+        let node = NodeId::parse(id).unwrap();
         lines::step_line(story.view.step(&node).unwrap(), &Style::PLAIN)
     };
     assert_eq!(line("stuck"), "✓ stuck        How many captures are stuck                340ms");
     assert!(line("limit").ends_with("rolled back"), "{}", line("limit"));
     let failed = line("workers[1]");
     assert!(failed.contains("\n    RW0708 expected"), "{failed}");
+}
+
+#[test]
+fn a_failed_change_says_what_it_left() {
+    let mut step = build::step("limit", "Raise the limit", "sql.update", Some("change"));
+    step.status = StepStatus::Failed;
+    step.error = Some(Fault::untouched(codes::RW0706, "3 rows match, but `rows` allows 1"));
+    let line = |step: &StepView| lines::step_line(step, &Style::PLAIN);
+    assert_eq!(
+        line(&step),
+        "✗ limit        Raise the limit                                   failed\n    \
+         RW0706 3 rows match, but `rows` allows 1\n      nothing was changed by this step"
+    );
+    step.error = step.error.map(|fault| fault.world(World::Partial));
+    assert!(line(&step).ends_with("part of its effect may stand"), "{}", line(&step));
+    // Here the fault alone would not be believed.
+    step.error = step.error.map(|fault| fault.world(World::Untouched));
+    step.after = Some(Value::Null);
+    assert!(!line(&step).contains("nothing was changed"), "{}", line(&step));
 }

@@ -4,7 +4,7 @@ use super::build::{
     Story, approval, at, diff, digest, node, prepared, request, request_bytes, rollback, run,
     snapshot, step, story,
 };
-use crate::{
+use runward::{
     base::{Digest, Map, Value},
     diagnostics::codes,
     model::{
@@ -157,7 +157,7 @@ fn finish(view: &mut RunView, status: RunStatus, seconds: i64, message: &str) ->
     (seconds, Event::RunFinished { status, message: message.to_owned() })
 }
 
-pub(super) fn succeeded() -> Story {
+pub fn succeeded() -> Story {
     let mut view = run(RunStatus::Succeeded);
     let mut gateway = step("gateway", "gateway", "http.request", Some("read"));
     gateway.status = StepStatus::Succeeded;
@@ -294,7 +294,7 @@ fn undone_events(id: &str, seconds: i64, residual: Diff) -> Vec<(i64, Event)> {
     ]
 }
 
-pub(super) fn rolled_back() -> Story {
+pub fn rolled_back() -> Story {
     let (mut view, mut events) = failed();
     for (index, seconds) in [(3, 126), (2, 128), (1, 130)] {
         let step = &mut view.steps[index];
@@ -309,7 +309,7 @@ pub(super) fn rolled_back() -> Story {
 }
 
 /// One proved, one not equal to before, one whose undo failed and that a person left.
-pub(super) fn rollback_incomplete() -> Story {
+pub fn rollback_incomplete() -> Story {
     let (mut view, mut events) = failed();
     let lost = Fault::unknown(codes::RW0712, "the connection to app2 was lost");
     view.steps[3].status = StepStatus::RollbackFailed;
@@ -353,7 +353,7 @@ pub(super) fn rollback_incomplete() -> Story {
     story(view, events)
 }
 
-pub(super) fn in_doubt() -> Story {
+pub fn in_doubt() -> Story {
     let mut view = run(RunStatus::InDoubt);
     let mut limit = limit_made();
     limit.status = StepStatus::InDoubt;
@@ -383,7 +383,7 @@ pub(super) fn in_doubt() -> Story {
     story(view, events)
 }
 
-pub(super) fn waiting_for_approval() -> Story {
+pub fn waiting_for_approval() -> Story {
     let mut view = run(RunStatus::Waiting);
     let mut limit = limit();
     limit.status = StepStatus::Waiting;
@@ -415,7 +415,7 @@ pub(super) fn waiting_for_approval() -> Story {
     story(view, events)
 }
 
-pub(super) fn waiting_for_answer() -> Story {
+pub fn waiting_for_answer() -> Story {
     let mut view = run(RunStatus::Waiting);
     let mut ask = step("ask_acquirer", "Ask the acquirer", "manual", None);
     ask.status = StepStatus::Waiting;
@@ -433,7 +433,7 @@ pub(super) fn waiting_for_answer() -> Story {
     story(view, events)
 }
 
-pub(super) fn planned() -> Story {
+pub fn planned() -> Story {
     let mut view = run(RunStatus::Succeeded);
     view.plan = true;
     let mut limit = limit();

@@ -6,7 +6,7 @@ use super::{
     build::{self, Story, at, environment},
     cases,
 };
-use crate::{
+use runward::{
     base::{Value, visible},
     model::{
         approval::Approval,
@@ -87,7 +87,7 @@ fn poisoned(mut story: Story, evil: &str) -> Story {
         step.target = Some(text());
         step.undo = Some(text());
         step.refusals = vec![text()];
-        step.note = Some(text());
+        step.note = Some(runward::base::markdown::escaped(&text()));
         step.question = Some(text());
         step.preview = Some(diff.clone());
         step.diff = step.diff.as_ref().map(|_| diff.clone());
@@ -306,6 +306,6 @@ fn long_timelines_show_both_ends() {
     assert_eq!(last.at, at(245));
 }
 
-fn last_status() -> crate::model::event::RunStatus {
-    crate::model::event::RunStatus::Succeeded
+fn last_status() -> runward::model::event::RunStatus {
+    runward::model::event::RunStatus::Succeeded
 }

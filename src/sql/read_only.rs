@@ -61,7 +61,7 @@ pub fn check_change(text: &str, engine: SqlEngine) -> Result<(), String> {
 }
 
 /// Schema (where one is written) and name of every table in a statement.
-pub(super) fn tables(
+pub fn tables(
     statement: &Statement<'_>,
     engine: SqlEngine,
 ) -> Result<Vec<(Option<String>, String)>, String> {

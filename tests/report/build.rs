@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use crate::{
+use runward::{
     base::{Digest, Map, NodeId, Place, RunId, Source, Timestamp, Value},
     model::{
         approval::{Approval, Verdict},
@@ -16,21 +16,21 @@ use crate::{
 };
 
 /// A run with the events that it is made of.
-pub(super) struct Story {
-    pub(super) view: RunView,
-    pub(super) events: Vec<Recorded>,
+pub struct Story {
+    pub view: RunView,
+    pub events: Vec<Recorded>,
 }
 
 /// So many seconds after the run began.
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_772_366_400 + seconds).unwrap()
 }
 
-pub(super) fn digest(of: &str) -> Digest {
+pub fn digest(of: &str) -> Digest {
     Digest::of(of.as_bytes())
 }
 
-pub(super) fn node(text: &str) -> NodeId {
+pub fn node(text: &str) -> NodeId {
     NodeId::parse(text).unwrap()
 }
 
@@ -45,7 +45,7 @@ fn operator() -> Operator {
 }
 
 /// A run that has begun, without steps.
-pub(super) fn run(status: RunStatus) -> RunView {
+pub fn run(status: RunStatus) -> RunView {
     RunView {
         id: RunId("0198f9a2-1111-7000-8000-000000000001".into()),
         name: "Raise the capture retry limit".into(),
@@ -70,7 +70,7 @@ pub(super) fn run(status: RunStatus) -> RunView {
 }
 
 /// A step that has not begun.
-pub(super) fn step(id: &str, title: &str, action: &str, effect: Option<&'static str>) -> StepView {
+pub fn step(id: &str, title: &str, action: &str, effect: Option<&'static str>) -> StepView {
     StepView {
         node: node(id),
         path: Vec::new(),
@@ -106,7 +106,7 @@ pub(super) fn step(id: &str, title: &str, action: &str, effect: Option<&'static 
 }
 
 /// A difference in one place.
-pub(super) fn diff(path: &str, before: impl Into<Value>, after: impl Into<Value>) -> Diff {
+pub fn diff(path: &str, before: impl Into<Value>, after: impl Into<Value>) -> Diff {
     Diff(vec![Difference {
         path: path.into(),
         before: Some(before.into()),
@@ -114,7 +114,7 @@ pub(super) fn diff(path: &str, before: impl Into<Value>, after: impl Into<Value>
     }])
 }
 
-pub(super) fn approval(by: &str, seconds: i64, digest: &Digest) -> Approval {
+pub fn approval(by: &str, seconds: i64, digest: &Digest) -> Approval {
     Approval {
         by: by.into(),
         key: format!("SHA256:{}", by.split('@').next().unwrap().repeat(8)),
@@ -127,11 +127,11 @@ pub(super) fn approval(by: &str, seconds: i64, digest: &Digest) -> Approval {
 }
 
 /// A request's bytes as far as a report reads them.
-pub(super) fn request_bytes(action: &str) -> String {
+pub fn request_bytes(action: &str) -> String {
     format!("{{\"action\": \"{action}\", \"from\": [\"leads\", \"sre\"]}}")
 }
 
-pub(super) fn request(seconds: i64) -> RequestView {
+pub fn request(seconds: i64) -> RequestView {
     let bytes = request_bytes("sql.update");
     RequestView {
         digest: digest(&bytes),
@@ -142,15 +142,15 @@ pub(super) fn request(seconds: i64) -> RequestView {
     }
 }
 
-pub(super) fn rollback(status: &'static str, seconds: i64, residual: Option<Diff>) -> RollbackView {
+pub fn rollback(status: &'static str, seconds: i64, residual: Option<Diff>) -> RollbackView {
     RollbackView { status, message: None, residual, restored: None, finished_at: Some(at(seconds)) }
 }
 
-pub(super) fn snapshot(of: &str) -> Box<Snapshot> {
+pub fn snapshot(of: &str) -> Box<Snapshot> {
     Box::new(Snapshot { state: Value::Null, key: Vec::new(), digest: digest(of), sealed: None })
 }
 
-pub(super) fn prepared(step: &StepView) -> Box<Prepared> {
+pub fn prepared(step: &StepView) -> Box<Prepared> {
     Box::new(Prepared {
         arguments: Map::new(),
         arguments_digest: digest("arguments"),
@@ -165,8 +165,9 @@ pub(super) fn prepared(step: &StepView) -> Box<Prepared> {
 
 /// The events with their times; the first, that the run exists, is put before them. The view is
 /// told how many there are.
-pub(super) fn story(mut view: RunView, events: Vec<(i64, Event)>) -> Story {
+pub fn story(mut view: RunView, events: Vec<(i64, Event)>) -> Story {
     let created = Event::RunCreated(Box::new(RunCreated {
+        sealed_inputs: IndexMap::new(),
         format: 1,
         version: "0.1.0".into(),
         journal: "journal".into(),
@@ -198,7 +199,7 @@ pub(super) fn story(mut view: RunView, events: Vec<(i64, Event)>) -> Story {
 }
 
 /// A protected environment that asks for two people.
-pub(super) fn environment() -> Environment {
+pub fn environment() -> Environment {
     let source = Source::new("runward.yaml", "");
     Environment {
         name: "production".into(),

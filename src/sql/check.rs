@@ -95,7 +95,7 @@ mod tests {
     use crate::{
         base::{Place, Source},
         model::Effect,
-        transports::sql::{check_change, check_read_only},
+        sql::{check_change, check_read_only},
     };
 
     fn call(text: &str, params: &[&str]) -> ActionCall {
