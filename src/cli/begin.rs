@@ -20,7 +20,7 @@ use crate::{
         Fault,
         event::{FORMAT, Operator, RunCreated},
         runbook::Runbook,
-        target::{Environment, Identity},
+        target::{Environment, Identity, Irreversible},
     },
 };
 
@@ -53,6 +53,9 @@ pub async fn begin(
         terminal.diagnostics(&warnings);
     }
     let environment = choose_environment(here, &runbook, start.env.as_deref())?;
+    if !plan {
+        permitted(&runbook, environment)?;
+    }
     let inputs = inputs(&runbook, start)?;
     let id = RunId(here.clock.new_id());
     let now = here.clock.now();
@@ -93,6 +96,25 @@ pub async fn begin(
         .map_err(|failure| Failure::from(driver::OpenError::Vars(failure)))?;
     let locks = locks(&run)?;
     Ok(Begun { run, created, locks })
+}
+
+/// Refused before anything runs, where it can be seen: the policy forbids what a step does.
+fn permitted(runbook: &Runbook, environment: &Environment) -> Result<(), Failure> {
+    if environment.policy.irreversible != Irreversible::Forbid {
+        return Ok(());
+    }
+    let Some((step, why)) =
+        runbook.all_steps().into_iter().find_map(|s| Some((s, s.reversibility().err()?)))
+    else {
+        return Ok(());
+    };
+    let message = format!(
+        "`{}` forbids changes that can't be undone, such as step `{}`: {why}",
+        environment.name, step.id
+    );
+    Err(Fault::untouched(codes::RW0603, message)
+        .help("give the step a rollback, or let the policy say `irreversible: allow` or `extra`")
+        .into())
 }
 
 /// Sensitive inputs are secrets from here on; the journal holds them encrypted.

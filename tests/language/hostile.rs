@@ -18,19 +18,14 @@ fn said(what: &str, text: &str) -> Vec<Diagnostic> {
     loaded.diagnostics
 }
 
-/// Runs it within a second; a busy machine gets a second and a third chance.
+/// Runs it, and it ends: far later than it does, so that a busy machine is no failure, and far
+/// earlier than what grows without bounds.
 fn in_time<T>(what: &str, run: impl Fn() -> T) -> T {
-    let mut times = Vec::new();
-    loop {
-        let start = Instant::now();
-        let result = run();
-        let took = start.elapsed();
-        if took < Duration::from_secs(1) {
-            return result;
-        }
-        times.push(took);
-        assert!(times.len() < 3, "{what}: {times:?}");
-    }
+    let start = Instant::now();
+    let result = run();
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(30), "{what}: {took:?}");
+    result
 }
 
 fn refused(what: &str, text: &str, code: &str) {

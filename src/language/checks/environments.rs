@@ -1,5 +1,5 @@
-//! `RW0403`, `RW0409`, `RW0410`: what a runbook names exists in the project, in every environment
-//! in which the runbook may run.
+//! `RW0403`, `RW0409`, `RW0410`, `RW0603`: what a runbook names exists in the project, and what it
+//! does is permitted, in every environment in which the runbook may run.
 //!
 //! Owns the meeting of runbook and project. Must not know how a project is read.
 
@@ -13,8 +13,8 @@ use crate::{
     model::{
         action_spec::{ArgumentKind, TargetKind},
         project::Project,
-        runbook::{ActionCall, Runbook},
-        target::Environment,
+        runbook::{ActionCall, Runbook, Step},
+        target::{Environment, Irreversible},
     },
     yaml,
 };
@@ -38,6 +38,7 @@ pub fn check_in_project(
         for (call, _) in uses::calls(position.step) {
             out.extend(targets(call, catalogue, &environments));
         }
+        out.extend(forbidden(position.step, &environments));
         for (_, names) in uses::uses(position.step) {
             for name in &names {
                 out.extend(used_target(name, &environments));
@@ -50,6 +51,22 @@ pub fn check_in_project(
         out.extend(template.names().iter().filter_map(|n| used_target(n, &environments)));
     }
     yaml::finish(out)
+}
+
+/// A change that can't be undone, where an environment's policy forbids those.
+fn forbidden(step: &Step, environments: &[&Environment]) -> Option<Diagnostic> {
+    let why = step.reversibility().err()?;
+    let forbids = |e: &&&Environment| e.policy.irreversible == Irreversible::Forbid;
+    let names: Vec<_> =
+        environments.iter().filter(forbids).map(|e| format!("`{}`", e.name)).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let message = format!("{} will refuse this step, which can't be undone", names.join(", "));
+    Some(Diagnostic::warning(codes::RW0603, step.place.clone(), message).label(why).help(
+        "give it a rollback, let the policy say `irreversible: allow` or `extra`, or list the \
+             environments where the runbook may run",
+    ))
 }
 
 fn undefined_environments(runbook: &Runbook, project: &Project) -> Vec<Diagnostic> {
