@@ -1,8 +1,9 @@
 //! The documentation, held against the program: every command in it parses, every runbook in it
 //! validates, every reference is made from what it describes, and the sessions are really played.
 //!
-//! Needs no server; the sessions need bash and ssh-keygen. `RUNWARD_UPDATE=1 cargo test --test docs`
-//! writes generated parts and the sessions' output anew: read the difference before you commit it.
+//! Needs no server; the sessions need bash and ssh-keygen.
+//! `RUNWARD_UPDATE=1 cargo test --test docs` writes generated parts and the sessions' output anew:
+//! read the difference before you commit it.
 
 // What fails here fails a test, also outside of the functions marked as tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
