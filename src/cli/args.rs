@@ -4,9 +4,21 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// What scripts rely on; `docs/reference/exit-codes.md` says more.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  succeeded
+  1  failed, and nothing that it changed remains; or a finished run was put back
+  2  the command line, a runbook, an input or the project file is wrong; nothing ran
+  3  a person must look: a change remains, or an outcome is not known
+  4  paused: waits for a person
+  5  refused: rejected, expired, frozen, locked or not permitted
+  6  the journal can't be used";
+
 /// Executable runbooks: checked, approved by somebody else, recorded, put back when they fail.
 #[derive(Debug, Parser)]
 #[command(name = "runward", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = EXIT_CODES)]
 pub struct Cli {
     /// The project: a folder with `runward.yaml`, or the file [default: found upwards from here]
     #[arg(long, short = 'C', global = true, value_name = "PATH", env = "RUNWARD_PROJECT")]
@@ -121,7 +133,7 @@ pub struct RunArgs {
     /// Don't wait for people: exit 4 and let `resume` go on
     #[arg(long)]
     pub no_wait: bool,
-    /// The operator's SSH private key; without it the agent is asked
+    /// The operator's SSH private key; without it the agent's and `~/.ssh` are tried
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// Print the journal's events, one a line
@@ -165,9 +177,10 @@ pub enum Format {
 /// `approve`
 #[derive(Debug, Args)]
 pub struct ApproveArgs {
-    /// RUN or RUN/STEP; `last` is the newest run
+    /// What waits: a run, and the step where several do; `last` is the newest run
+    #[arg(value_name = "RUN[/STEP]")]
     pub target: String,
-    /// SSH private key to sign with; without it the agent is asked
+    /// SSH private key to sign with; without it the agent's and `~/.ssh` are tried
     #[arg(long, short, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// A signature made elsewhere with `ssh-keygen -Y sign -n runward`
@@ -184,7 +197,8 @@ pub struct ApproveArgs {
 /// `reject`
 #[derive(Debug, Args)]
 pub struct RejectArgs {
-    /// RUN or RUN/STEP
+    /// A run, and the step where several are meant; `last` is the newest run
+    #[arg(value_name = "RUN[/STEP]")]
     pub target: String,
     /// Why
     #[arg(long)]
@@ -194,7 +208,8 @@ pub struct RejectArgs {
 /// `request`
 #[derive(Debug, Args)]
 pub struct RequestArgs {
-    /// RUN or RUN/STEP
+    /// A run, and the step where several are meant; `last` is the newest run
+    #[arg(value_name = "RUN[/STEP]")]
     pub target: String,
     /// Write it there instead of to standard output
     #[arg(long, short, value_name = "FILE")]
@@ -204,7 +219,8 @@ pub struct RequestArgs {
 /// `answer`
 #[derive(Debug, Args)]
 pub struct AnswerArgs {
-    /// RUN or RUN/STEP
+    /// A run, and the step where several are meant; `last` is the newest run
+    #[arg(value_name = "RUN[/STEP]")]
     pub target: String,
     /// A field of the answer; repeat for more
     #[arg(long = "input", short = 'i', value_name = "FIELD=VALUE")]
@@ -217,7 +233,7 @@ pub struct AnswerArgs {
 /// `resume`
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// RUN
+    /// A run's id or the beginning of it; `last` is the newest run
     pub run: String,
     /// Don't wait for people: exit 4
     #[arg(long)]
@@ -230,7 +246,7 @@ pub struct ResumeArgs {
 /// `cancel`
 #[derive(Debug, Args)]
 pub struct CancelArgs {
-    /// RUN
+    /// A run's id or the beginning of it; `last` is the newest run
     pub run: String,
     /// Why
     #[arg(long, default_value = "asked to stop")]
@@ -240,7 +256,7 @@ pub struct CancelArgs {
 /// `rollback`
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
-    /// RUN
+    /// A run's id or the beginning of it; `last` is the newest run
     pub run: String,
     /// Undo also where the state is no longer what the run left
     #[arg(long)]
@@ -260,7 +276,8 @@ pub struct RollbackArgs {
 #[derive(Debug, Args)]
 #[group(id = "outcome", required = true)]
 pub struct ResolveArgs {
-    /// RUN/STEP
+    /// A run and the step that is in doubt or whose undo failed
+    #[arg(value_name = "RUN/STEP")]
     pub target: String,
     /// The change happened
     #[arg(long, group = "outcome")]
@@ -299,7 +316,7 @@ pub struct RunsArgs {
 /// `show`
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// RUN
+    /// A run's id or the beginning of it; `last` is the newest run
     pub run: String,
     /// Print all of it as JSON
     #[arg(long)]
@@ -309,14 +326,15 @@ pub struct ShowArgs {
 /// A run or a step of it
 #[derive(Debug, Args)]
 pub struct StepArgs {
-    /// RUN or RUN/STEP
+    /// A run, and the step where several are meant; `last` is the newest run
+    #[arg(value_name = "RUN[/STEP]")]
     pub target: String,
 }
 
 /// `report`
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// RUN
+    /// A run's id or the beginning of it; `last` is the newest run
     pub run: String,
     /// In which form
     #[arg(long, value_enum, default_value_t = ReportFormat::Md)]
@@ -346,14 +364,14 @@ pub struct AuditArgs {
 /// What to do with the journal.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Verify the chain, the events' order and every signature
+    /// Verify that every event is there, unchanged, and was allowed where it stands
     Verify {
-        /// RUN [default: every run]
+        /// A run's id or the beginning of it; `last` is the newest [default: every run]
         run: Option<String>,
     },
     /// Write a run's events, one JSON object a line
     Export {
-        /// RUN
+        /// A run's id or the beginning of it; `last` is the newest run
         run: String,
     },
 }

@@ -1,15 +1,14 @@
 //! What the program says of itself: `actions`, `explain`, `completions`, `man`.
 
-use clap::CommandFactory;
-
 use super::{
-    args::{ActionsArgs, Cli, ExplainArgs},
-    compose,
+    args::{ActionsArgs, ExplainArgs},
+    command, compose,
     exit::Exit,
     terminal::{Failure, Terminal},
 };
 use crate::{
     diagnostics::{Code, Diagnostic, codes, suggest},
+    model::ActionSpec,
     report,
 };
 
@@ -29,8 +28,18 @@ pub fn actions(terminal: Terminal, args: &ActionsArgs) -> Result<Exit, Failure> 
             .maybe_help(suggest(name, catalogue.keys().map(String::as_str)))
             .into());
     };
-    terminal.out(&report::manual::page(spec, &style));
+    let spec = ActionSpec { manual: prose(&spec.manual).to_owned(), ..spec.clone() };
+    terminal.out(&report::manual::page(&spec, &style));
     Ok(Exit::Succeeded)
+}
+
+/// The written part of an action's page: its title and its tables are made from the spec.
+fn prose(page: &str) -> &str {
+    let written = page.split("<!-- generated: ").next().unwrap_or(page).trim();
+    match written.strip_prefix("# ") {
+        Some(rest) => rest.split_once('\n').map_or("", |(_, rest)| rest.trim()),
+        None => written,
+    }
 }
 
 /// `runward explain`
@@ -49,7 +58,7 @@ pub fn explain(terminal: Terminal, args: &ExplainArgs) -> Result<Exit, Failure> 
 /// `runward completions`
 pub fn completions(terminal: Terminal, shell: clap_complete::Shell) -> Exit {
     let mut out = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "runward", &mut out);
+    clap_complete::generate(shell, &mut command(), "runward", &mut out);
     terminal.out(&String::from_utf8_lossy(&out));
     Exit::Succeeded
 }
@@ -57,7 +66,7 @@ pub fn completions(terminal: Terminal, shell: clap_complete::Shell) -> Exit {
 /// `runward man`
 pub fn man(terminal: Terminal) -> Exit {
     let mut out = Vec::new();
-    if clap_mangen::Man::new(Cli::command()).render(&mut out).is_ok() {
+    if clap_mangen::Man::new(command()).render(&mut out).is_ok() {
         terminal.out(&String::from_utf8_lossy(&out));
     }
     Exit::Succeeded

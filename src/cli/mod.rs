@@ -21,13 +21,18 @@ mod terminal;
 mod validate;
 mod watch;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use self::{
     args::{Cli, Command},
     exit::Exit,
     terminal::{Failure, Terminal},
 };
+
+/// The command line as clap knows it, for completions, manuals and the tests of the documentation.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
 
 /// Reads the command line, does what it says, and gives the exit code.
 pub async fn main() -> std::process::ExitCode {

@@ -150,6 +150,8 @@ impl From<Fault> for Failure {
         let refused = [codes::RW0601, codes::RW0603, codes::RW0605, codes::RW0606, codes::RW0607];
         let exit = match fault.code.as_str() {
             code if refused.iter().any(|c| c.as_str() == code) => Exit::Refused,
+            // The journal is well; what was asked of it is not.
+            "RW0804" | "RW0806" => Exit::Invalid,
             code if code.starts_with("RW08") => Exit::Journal,
             code if code.starts_with("RW07") => Exit::Failed,
             _ => Exit::Invalid,

@@ -174,8 +174,9 @@ impl Stage {
         let mut child = self.spawn(&args, Stdio::inherit())?;
         let status = child.wait().await.map_err(|e| went_wrong(&e))?;
         if !status.success() {
-            self.say("Not approved, so the run is rejected.");
-            self.command(&["reject", "last", "--reason", "not approved in the demo"]).await?;
+            // Rejecting takes a login that `people` lists, and this is nobody's there.
+            self.say("Not approved, so the run is stopped.");
+            self.command(&["cancel", "last", "--reason", "not approved in the demo"]).await?;
         }
         Ok(())
     }
