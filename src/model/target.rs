@@ -93,8 +93,6 @@ pub struct HttpAddress {
     pub headers: IndexMap<String, Template>,
     /// Time for one request, connecting included.
     pub timeout: Duration,
-    /// Paths whose POST only searches (a regular expression each): they count as reads.
-    pub searches: Vec<String>,
 }
 
 /// Hosts over SSH.

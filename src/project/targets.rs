@@ -224,11 +224,7 @@ impl Reader {
             Some(e) => shape::duration(&e.value, "`timeout`", &mut self.out),
             None => Some(HTTP_TIMEOUT),
         };
-        let searches = fields.get("searches").map(|e| {
-            let items = shape::list(&e.value, "`searches`", &mut self.out).unwrap_or_default();
-            let one = |i| shape::regex(i, "an entry of `searches`", &mut self.out);
-            items.iter().filter_map(one).collect()
-        });
+        fields.not_yet(&["searches"], &mut self.out);
         let text = shape::filled(node, "`http`", &mut self.out)?;
         if let Some(range) = password_in(&text, node) {
             self.clear.push(range);
@@ -262,7 +258,6 @@ impl Reader {
             url: text,
             headers,
             timeout: timeout?,
-            searches: searches.unwrap_or_default(),
         })
     }
 

@@ -138,16 +138,35 @@ pub(super) fn result_in_brief(step: &StepView) -> Option<String> {
                 [Value::Map(row)] => fields(row.iter()),
                 rows => Some(count(rows.len(), "row")),
             },
-            _ => fields(map.iter()),
+            _ => fields(map.iter().filter(|(name, value)| says_something(name, value))),
         },
         Value::Null => None,
         other => Some(in_brief(other)),
     }
 }
 
-fn fields<'a>(all: impl ExactSizeIterator<Item = (&'a String, &'a Value)>) -> Option<String> {
+/// What is absent, empty or about the transport only makes a line longer.
+fn says_something(name: &str, value: &Value) -> bool {
+    let empty = match value {
+        Value::Null => true,
+        Value::Text(text) => text.is_empty(),
+        Value::List(items) => items.is_empty(),
+        Value::Map(map) => map.is_empty(),
+        _ => false,
+    };
+    let transport = match name {
+        "headers" | "took_ms" => true,
+        "dropped" => value.as_int() == Some(0),
+        _ => false,
+    };
+    !empty && !transport
+}
+
+fn fields<'a>(all: impl Iterator<Item = (&'a String, &'a Value)>) -> Option<String> {
+    let all: Vec<_> = all.collect();
     let more = all.len().saturating_sub(FIELDS);
     let mut parts: Vec<_> = all
+        .into_iter()
         .take(FIELDS)
         .map(|(name, value)| format!("{} = {}", escape_line(name), in_brief(value)))
         .collect();

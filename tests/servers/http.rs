@@ -52,7 +52,6 @@ fn try_open(url: &str, headers: Vec<(String, Secret)>) -> Result<Arc<dyn HttpTar
         url: url.to_owned(),
         headers: IndexMap::new(),
         timeout: Duration::from_secs(20),
-        searches: Vec::new(),
     };
     http::open("gateway", &address, headers)
 }

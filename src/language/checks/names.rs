@@ -82,7 +82,8 @@ fn fault(context: &Context<'_>, site: &Site<'_>, name: &NameUse) -> Option<Diagn
             "inputs",
             context.runbook.inputs.keys().map(String::as_str),
             "there is no input",
-        ),
+        )
+        .or_else(|| sensitive(context, site, name)),
         "vars" => vars(context, site, name),
         "run" => run(site, name),
         "env" => member(name, "env", ENV.into_iter(), "`env` has no field"),
@@ -185,6 +186,17 @@ fn targets(name: &NameUse) -> Option<Diagnostic> {
     let help = suggest(field, TARGET)
         .unwrap_or_else(|| "there are `hosts` (SSH), `url` (HTTP) and `name`".into());
     Some(Diagnostic::error(codes::RW0302, place.clone(), message).help(help))
+}
+
+/// A sensitive input is a secret; unlike others it may be used for judging, which shows nothing.
+fn sensitive(context: &Context<'_>, site: &Site<'_>, name: &NameUse) -> Option<Diagnostic> {
+    let spec = context.runbook.inputs.get(name.path.get(1)?)?;
+    let exposed = matches!(
+        site,
+        Site::Step(_, Role::Argument(escape) | Role::Apply(escape) | Role::Rollback(escape))
+            if matches!(escape, Escape::Shell | Escape::Percent | Escape::Sql)
+    );
+    if spec.sensitive && exposed { secrets(site, name) } else { None }
 }
 
 fn secrets(site: &Site<'_>, name: &NameUse) -> Option<Diagnostic> {
