@@ -23,9 +23,9 @@ mod watch;
 
 use clap::{CommandFactory, Parser};
 
+pub use self::exit::Exit;
 use self::{
     args::{Cli, Command},
-    exit::Exit,
     terminal::{Failure, Terminal},
 };
 

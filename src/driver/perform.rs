@@ -111,10 +111,16 @@ impl Performer<'_> {
         work: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
         let Some(timeout) = step.timeout else { return work.await };
-        tokio::time::timeout(timeout + GRACE, work).await.unwrap_or_else(|_| {
-            let shown = time::show_duration(timeout);
-            Err(Fault::untouched(codes::RW0703, format!("not done after {shown}")).world(world))
-        })
+        let clock = &self.ports.clock;
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = clock.until(time::after(clock.now(), timeout + GRACE)) => {
+                let shown = time::show_duration(timeout);
+                let message = format!("not done after {shown}");
+                Err(Fault::untouched(codes::RW0703, message).world(world))
+            }
+        }
     }
 
     fn action(&self, call: &ActionCall) -> Result<Arc<dyn Action>, Fault> {
@@ -339,7 +345,7 @@ impl Performer<'_> {
 
     async fn undo(&self, step: &Step) -> Result<Value, Fault> {
         let (prepared, before) = self.prepared_state()?;
-        let after = match self.run.after(&self.task.node) {
+        let after = match self.run.undone_over(&self.task.node) {
             Some(snapshot) => Some(self.exact(snapshot, &prepared.target)?),
             None => None,
         };

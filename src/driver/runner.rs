@@ -223,7 +223,8 @@ impl Runner {
                 let status = self.run.status(now);
                 return Ok(Ended::Finished(status));
             }
-            let idle = self.under_way.is_empty();
+            // What nobody waits for any more does not keep a question back.
+            let idle = !self.under_way.iter().any(|task| pending.tasks.contains(task));
             if !idle {
                 // What is asked after something was done is asked anew.
                 announced.clear();
@@ -413,7 +414,7 @@ impl Runner {
 
     fn check_timeout(&mut self) -> Result<(), DriverError> {
         let Some(timeout) = self.run.plan.runbook.timeout else { return Ok(()) };
-        if self.active > timeout && !self.run.is_cancelled() && !self.run.is_finished() {
+        if self.active > timeout && self.run.can_be_cancelled() {
             let reason = format!("the run's timeout of {} is over", time::show_duration(timeout));
             self.input(Input::Cancel { by: "runward".into(), reason })?;
         }

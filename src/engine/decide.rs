@@ -102,11 +102,10 @@ impl Run {
                 Ok(vec![self.decide_message(number, message, verified)])
             }
             Input::Resumed { by } => Ok(self.decide_resumed(by)),
-            Input::Cancel { by, reason } => match (self.is_finished(), &self.cancelled) {
-                (true, _) => Err(Refused("the run is finished".into())),
-                (_, Some(_)) => Err(Refused("the run is being cancelled already".into())),
-                _ => Ok(vec![Event::CancelRequested { by, reason, message: None }]),
-            },
+            Input::Cancel { by, reason } if self.can_be_cancelled() => {
+                Ok(vec![Event::CancelRequested { by, reason, message: None }])
+            }
+            Input::Cancel { .. } => Err(Refused("the run is ending already".into())),
             Input::RollBack { by, signature, over_drift } => {
                 self.decide_rollback(by, signature, over_drift)
             }
@@ -178,6 +177,10 @@ impl Run {
             .plan
             .step(&id.step)
             .ok_or_else(|| Refused(format!("the runbook has no step `{id}`")))?;
+        if !task.activity.has_effect() && !self.pending(now).tasks.contains(task) {
+            // Nothing waits for it any more: the run was cancelled, the request has expired.
+            return Ok(Vec::new());
+        }
         let node = self.node(&id).cloned().unwrap_or_default();
         Ok(match (&task.activity, outcome) {
             (Activity::Read | Activity::Apply, Outcome::Result(Ok(result))) => {
@@ -240,7 +243,7 @@ impl Run {
             Err(fault) if self.created.plan && fault.code == codes::RW0306.as_str() => {
                 vec![Event::StepPlanned { node: id, unknown: Some(fault.message) }]
             }
-            Err(fault) => finish::retry_or_fail(step, &id, node, fault, now),
+            Err(fault) => finish::retry_or_fail(step, &id, node, attempt, fault, now),
             Ok(prepared) if node.life == Life::Approved => {
                 let approved = node.prepared.as_deref();
                 match approved.map(|approved| (approved, gate::drift(approved, &prepared))) {
@@ -283,22 +286,10 @@ impl Run {
             Message::Decision { ref node, ref request, ref decision } => {
                 let open = self.node(node).and_then(|n| n.gate.request.as_ref());
                 if open.is_none_or(|r| r.digest != *request) {
-                    let why = "it is for a request that is not open";
-                    return ignored(why, message);
+                    return ignored("it is for a request that is not open", message);
                 }
                 match verified {
-                    Some(Ok(approval)) if approval.decision == Verdict::Approve => {
-                        Event::ApprovalGiven { node: node.clone(), approval, message: number }
-                    }
-                    Some(Ok(approval)) => {
-                        Event::ApprovalRejected { node: node.clone(), approval, message: number }
-                    }
-                    Some(Err(reason)) => Event::ApprovalRefused {
-                        node: node.clone(),
-                        by: decision.by.clone(),
-                        reason,
-                        message: number,
-                    },
+                    Some(verified) => decided(node.clone(), &decision.by, number, verified),
                     None => ignored("it was not verified", message),
                 }
             }
@@ -343,12 +334,23 @@ impl Run {
                 }
             }
             Message::Cancel { ref by, ref reason } => {
-                if self.is_finished() || self.cancelled.is_some() {
+                if !self.can_be_cancelled() {
                     return ignored("there is nothing to cancel", message);
                 }
                 let (by, reason) = (by.clone(), reason.clone());
                 Event::CancelRequested { by, reason, message: Some(number) }
             }
         }
+    }
+}
+
+/// A verified decision, or one that does not count.
+fn decided(node: NodeId, by: &str, message: u64, verified: Result<Approval, String>) -> Event {
+    match verified {
+        Ok(approval) if approval.decision == Verdict::Approve => {
+            Event::ApprovalGiven { node, approval, message }
+        }
+        Ok(approval) => Event::ApprovalRejected { node, approval, message },
+        Err(reason) => Event::ApprovalRefused { node, by: by.to_owned(), reason, message },
     }
 }

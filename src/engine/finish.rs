@@ -100,11 +100,16 @@ pub(super) fn judge(run: &Run, step: &Step, id: &NodeId, now: Timestamp) -> Vec<
         }
     }
     if let Some(mut fault) = fault {
+        if run.awaits_a_change() {
+            // It may hold once the changes before it are made.
+            let unknown = format!("not known before the changes are made; now: {}", fault.message);
+            return vec![Event::StepPlanned { node: id.clone(), unknown: Some(unknown) }];
+        }
         if step.changes() {
             // The effect happened; only the step has failed.
             fault.world = World::Partial;
         }
-        return retry_or_fail(step, id, &node, fault, now);
+        return retry_or_fail(step, id, &node, node.attempts, fault, now);
     }
     let mut outputs = Map::new();
     for (name, expression) in &step.outputs {
@@ -124,18 +129,19 @@ pub(super) fn judge(run: &Run, step: &Step, id: &NodeId, now: Timestamp) -> Vec<
 }
 
 /// Another attempt where the step allows one, else the step's failure. A change is tried again
-/// only when the attempt left nothing behind, which is proved.
+/// only when the attempt left nothing behind, which is proved. `tried` counts the attempts, also
+/// one that failed while it was prepared.
 pub(super) fn retry_or_fail(
     step: &Step,
     id: &NodeId,
     node: &Node,
+    tried: u32,
     fault: Fault,
     now: Timestamp,
 ) -> Vec<Event> {
     use super::life::Life;
     let may_repeat = !step.changes() || matches!(node.life, Life::FailedClean | Life::Pending);
-    // An attempt that failed while it was prepared was never counted as begun.
-    let tried = node.attempts.max(1);
+    let tried = tried.max(1);
     if let Some(retry) = &step.retry
         && tried < retry.attempts
         && may_repeat

@@ -11,7 +11,7 @@ use crate::{
     diagnostics::codes,
     model::{
         event::{Event, Prepared},
-        fault::Fault,
+        fault::{Fault, World},
         runbook::Step,
         target::Irreversible,
     },
@@ -40,7 +40,7 @@ impl Run {
                             "the state after the change can't be captured: {}",
                             fault.message
                         );
-                        fault.world = crate::model::World::Partial;
+                        fault.world = World::Partial;
                         found.events(vec![Event::StepFailed { node: id.clone(), fault }])
                     }
                 }
@@ -48,8 +48,9 @@ impl Run {
             Life::Succeeded => found.events(finish::judge(self, step, id, now)),
             Life::FailedClean if node.retrying => self.walk_to_start(step, id, node, now, found),
             Life::FailedClean => {
-                let fault = self.fault_of(node);
-                found.events(finish::retry_or_fail(step, id, node, fault, now))
+                // That is proved, whatever the attempt itself could say.
+                let fault = self.fault_of(node).world(World::Untouched);
+                found.events(finish::retry_or_fail(step, id, node, node.attempts, fault, now))
             }
             Life::FailedDirty if step.captures() && node.doubt.is_none() => {
                 found.perform(id, Activity::Capture(When::Doubt), node.attempts)
@@ -66,8 +67,12 @@ impl Run {
                 node: id.clone(),
                 fault: Fault::untouched(codes::RW0605, self.last_refusal(node)),
             }]),
-            _ => {
-                let fault = self.fault_of(node);
+            life => {
+                let mut fault = self.fault_of(node);
+                if life == Life::SucceededWithError {
+                    // Somebody found that it happened.
+                    fault.world = World::Partial;
+                }
                 found.events(vec![Event::StepFailed { node: id.clone(), fault }])
             }
         }

@@ -64,25 +64,64 @@ impl Life {
     }
 
     /// The state after this event; `None` when there is no such arrow. `reads` says that the step
-    /// has no effect, so that its attempts need no start on record.
+    /// has no effect of its own (a read, a check, a person), so that its attempts need no start on
+    /// record.
     pub fn next(self, event: &Event, reads: bool) -> Option<Self> {
+        if reads { self.next_of_read(event) } else { self.next_of_change(event) }
+    }
+
+    fn next_of_read(self, event: &Event) -> Option<Self> {
+        use Life::{FailedClean, Pending, Skipped, Succeeded};
+        Some(match (self, event) {
+            (Pending, Event::StepSkipped { .. }) => Skipped,
+            (Pending, Event::ItemsListed { .. } | Event::AnswerAsked { .. }) => self,
+            (Pending, Event::AnswerGiven { .. } | Event::NoteWritten { .. }) => self,
+            (Pending, Event::RunStopped { .. }) => self,
+            // Recorded when they end; the next attempt starts over.
+            (Pending | Succeeded | FailedClean, Event::AttemptSucceeded { .. }) => Succeeded,
+            (Pending | Succeeded | FailedClean, Event::AttemptFailed { fault, .. })
+                if fault.world == World::Untouched =>
+            {
+                FailedClean
+            }
+            (Succeeded | FailedClean, Event::RetryScheduled { .. }) => self,
+            (Pending | Succeeded, Event::StepSucceeded { .. }) => self,
+            // Planned: what it reads, or needs, is known once the changes before it are made.
+            (
+                Pending | Succeeded | FailedClean,
+                Event::StepPlanned { .. } | Event::StepFailed { .. },
+            ) => self,
+            _ => return None,
+        })
+    }
+
+    fn next_of_change(self, event: &Event) -> Option<Self> {
+        self.next_forward(event).or_else(|| self.next_back(event))
+    }
+
+    /// A change, until its step is over.
+    fn next_forward(self, event: &Event) -> Option<Self> {
         use Life::{
-            Approved, AwaitingApproval, FailedClean, FailedDirty, InDoubt, LeftInPlace, Pending,
-            Rejected, Running, Skipped, Succeeded, SucceededWithError, UndoFailed, UndoInDoubt,
-            UndoRunning, Undone,
+            Approved, AwaitingApproval, FailedClean, FailedDirty, InDoubt, Pending, Rejected,
+            Running, Skipped, Succeeded, SucceededWithError,
         };
         Some(match (self, event) {
             // Before anything is attempted.
             (Pending, Event::StepSkipped { .. }) => Skipped,
+            (Pending, Event::ItemsListed { .. } | Event::StepPlanned { .. }) => self,
+            (Pending | FailedClean, Event::ChangePrepared { .. }) => self,
             (Pending | FailedClean, Event::ApprovalRequested { .. }) => AwaitingApproval,
-            (AwaitingApproval, Event::ApprovalRejected { .. } | Event::ApprovalExpired { .. }) => {
-                Rejected
-            }
-            (AwaitingApproval | Approved, Event::ApprovalVoided { .. }) => Pending,
-            (Approved, Event::ApprovalRejected { .. } | Event::ApprovalExpired { .. }) => Rejected,
+            // More people than needed may agree, in the same moment too.
+            (AwaitingApproval | Approved, Event::ApprovalGiven { .. }) => self,
+            (AwaitingApproval | Approved, Event::ApprovalRefused { .. }) => self,
+            (
+                AwaitingApproval | Approved,
+                Event::ApprovalRejected { .. } | Event::ApprovalExpired { .. },
+            ) => Rejected,
+            (Approved, Event::ApprovalVoided { .. }) => Pending,
 
-            // Attempts of a change: recorded before they begin.
-            (Pending | Approved | FailedClean, Event::AttemptStarted { .. }) if !reads => Running,
+            // Attempts, recorded before they begin.
+            (Pending | Approved | FailedClean, Event::AttemptStarted { .. }) => Running,
             (Running, Event::AttemptSucceeded { .. }) => Succeeded,
             (Running, Event::AttemptFailed { fault, .. }) => match fault.world {
                 World::Untouched => FailedClean,
@@ -90,32 +129,50 @@ impl Life {
                 World::Unknown => InDoubt,
             },
             (Running, Event::AttemptInDoubt { .. }) => InDoubt,
+            (Pending | FailedClean, Event::RetryScheduled { .. }) => self,
 
-            // Attempts of a read: recorded when they end; the next attempt starts over.
-            (Pending | Succeeded | FailedClean, Event::AttemptSucceeded { .. }) if reads => {
-                Succeeded
-            }
-            (Pending | Succeeded | FailedClean, Event::AttemptFailed { .. }) if reads => {
-                FailedClean
-            }
-
+            // What it left is looked at.
+            (
+                Succeeded,
+                Event::StateCaptured { moment: Moment::After, .. }
+                | Event::CaptureFailed { moment: Moment::After, .. },
+            ) => self,
             // Doubt is settled by looking, where looking is proof, or by a person.
             (FailedDirty, Event::StateCaptured { moment: Moment::Doubt, difference, .. })
                 if difference.is_empty() =>
             {
                 FailedClean
             }
-            (InDoubt | FailedDirty, Event::DecisionMade { applied: true, .. }) => {
-                SucceededWithError
-            }
-            (InDoubt | FailedDirty, Event::DecisionMade { applied: false, .. }) => FailedClean,
+            (
+                FailedDirty | InDoubt,
+                Event::StateCaptured { moment: Moment::Doubt, .. }
+                | Event::CaptureFailed { moment: Moment::Doubt, .. },
+            ) => self,
+            (InDoubt, Event::DecisionMade { applied: true, .. }) => SucceededWithError,
+            (InDoubt, Event::DecisionMade { applied: false, .. }) => FailedClean,
 
             // The step itself is over.
-            (Succeeded, Event::StepFailed { .. }) if !reads => SucceededWithError,
-
-            // Going back.
+            (Succeeded, Event::StepSucceeded { .. }) => self,
+            (Succeeded, Event::StepFailed { .. }) => SucceededWithError,
             (
-                Succeeded | SucceededWithError | FailedDirty | UndoFailed | UndoInDoubt,
+                Pending | AwaitingApproval | Approved | Rejected | FailedClean | FailedDirty
+                | SucceededWithError,
+                Event::StepFailed { .. },
+            ) => self,
+            _ => return None,
+        })
+    }
+
+    /// A change whose effect may stand, on the way back.
+    fn next_back(self, event: &Event) -> Option<Self> {
+        use Life::{
+            FailedDirty, LeftInPlace, Succeeded, SucceededWithError, UndoFailed, UndoInDoubt,
+            UndoRunning, Undone,
+        };
+        Some(match (self, event) {
+            (
+                Succeeded | SucceededWithError | FailedDirty | UndoFailed | UndoInDoubt
+                | LeftInPlace,
                 Event::UndoStarted { .. },
             ) => UndoRunning,
             (UndoRunning, Event::UndoSucceeded { .. }) => Undone,
@@ -123,49 +180,41 @@ impl Life {
                 World::Unknown => UndoInDoubt,
                 World::Untouched | World::Partial => UndoFailed,
             },
+            // Equal states prove an undo, whatever became of it.
             (
                 UndoFailed | UndoInDoubt,
                 Event::StateCaptured { moment: Moment::Restored, difference, .. },
             ) if difference.is_empty() => Undone,
             (
-                Succeeded | SucceededWithError | FailedDirty | InDoubt,
+                Undone | UndoFailed | UndoInDoubt,
+                Event::StateCaptured { moment: Moment::Restored, .. }
+                | Event::CaptureFailed { moment: Moment::Restored, .. },
+            ) => self,
+            (UndoFailed | UndoInDoubt, Event::UndoDecided { retry: true, .. }) => self,
+            (UndoFailed | UndoInDoubt, Event::UndoDecided { retry: false, .. }) => LeftInPlace,
+            (
+                Succeeded | SucceededWithError | FailedDirty | LeftInPlace,
                 Event::UndoSkipped { remains: true, .. },
             ) => LeftInPlace,
             (
                 Succeeded | SucceededWithError | FailedDirty,
                 Event::UndoSkipped { remains: false, .. },
             ) => Undone,
-            (UndoFailed | UndoInDoubt, Event::UndoDecided { retry: false, .. }) => LeftInPlace,
-            // A finished run is undone with an approval of its own.
-            (Succeeded | SucceededWithError, Event::ApprovalRequested { .. }) => self,
+
+            // A finished run is undone with an approval of its own, after a look.
             (
-                Succeeded | SucceededWithError,
-                Event::ApprovalVoided { .. }
+                Succeeded | SucceededWithError | LeftInPlace,
+                Event::StateCaptured { moment: Moment::Left, .. }
+                | Event::CaptureFailed { moment: Moment::Left, .. },
+            ) => self,
+            (
+                Succeeded | SucceededWithError | FailedDirty | LeftInPlace,
+                Event::ApprovalRequested { .. }
+                | Event::ApprovalGiven { .. }
+                | Event::ApprovalRefused { .. }
                 | Event::ApprovalExpired { .. }
                 | Event::ApprovalRejected { .. },
             ) => self,
-
-            // Events that record something about a state without leaving it.
-            (Pending | Approved | FailedClean, Event::ChangePrepared { .. }) => self,
-            (AwaitingApproval, Event::ApprovalGiven { .. }) => self,
-            (Succeeded | SucceededWithError, Event::ApprovalGiven { .. }) => self,
-            (_, Event::ApprovalRefused { .. }) => self,
-            (Pending, Event::ItemsListed { .. } | Event::AnswerAsked { .. }) => self,
-            (Pending, Event::AnswerGiven { .. } | Event::NoteWritten { .. }) => self,
-            (Pending | FailedClean | Succeeded, Event::RetryScheduled { .. }) => self,
-            (Pending, Event::StepPlanned { .. } | Event::RunStopped { .. }) => self,
-            (Pending | Succeeded, Event::StepSucceeded { .. }) => self,
-            (
-                Pending | AwaitingApproval | Approved | Rejected | FailedClean | FailedDirty
-                | SucceededWithError | Succeeded,
-                Event::StepFailed { .. },
-            ) => self,
-            (
-                Succeeded | SucceededWithError | FailedDirty | InDoubt | Undone | UndoFailed
-                | UndoInDoubt,
-                Event::StateCaptured { .. } | Event::CaptureFailed { .. },
-            ) => self,
-            (UndoFailed | UndoInDoubt, Event::UndoDecided { retry: true, .. }) => self,
             _ => return None,
         })
     }

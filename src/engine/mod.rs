@@ -16,6 +16,7 @@
 
 pub mod decide;
 mod finish;
+mod fold;
 mod gate;
 pub mod life;
 pub mod plan;

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     base::{NodeId, Timestamp},
     model::{
-        event::{Event, RunStatus},
+        event::{Event, Phase, RunStatus},
         runbook::{OnError, Step},
     },
 };
@@ -17,9 +17,8 @@ impl Run {
     /// The event that turns the run back. Undone is what may stand, newest first; nothing when the
     /// failed step says `on_error: stop`.
     pub(super) fn rollback_started(&self, reason: String) -> Event {
-        let stop = self.failure.as_ref().is_some_and(|(node, _)| {
-            self.plan.step(&node.step).is_some_and(|s| s.on_error == OnError::Stop)
-        });
+        let stop =
+            self.failure.as_ref().is_some_and(|(node, _)| self.has_on_error(node, OnError::Stop));
         let nodes = if stop { Vec::new() } else { self.standing() };
         Event::RollbackStarted {
             reason,
@@ -30,14 +29,20 @@ impl Run {
         }
     }
 
-    /// Steps whose change may stand in the world, newest first.
+    /// Steps whose change may stand in the world and is not meant to, newest first.
     pub(super) fn standing(&self) -> Vec<NodeId> {
         self.changes
             .iter()
             .rev()
+            .filter(|id| self.is_taken_back(id))
             .filter(|id| self.node(id).is_some_and(|n| n.life.may_stand()))
             .cloned()
             .collect()
+    }
+
+    /// What `on_failure` and `finally` do is meant to stay.
+    fn is_taken_back(&self, id: &NodeId) -> bool {
+        self.plan.location(&id.step).is_some_and(|l| l.phase == Phase::Main)
     }
 
     pub(super) fn walk_rollback(&self, now: Timestamp, found: &mut Found) {
@@ -74,6 +79,10 @@ impl Run {
         match node.life {
             Life::InDoubt => found.ask(Question::Doubt(id.clone())),
             Life::Succeeded | Life::SucceededWithError | Life::FailedDirty => {
+                self.walk_to_undo(step, id, node, now, found)
+            }
+            // Left by an earlier rollback; this one has not decided about it.
+            Life::LeftInPlace if node.undo.skipped.is_none() && node.undo.left.is_none() => {
                 self.walk_to_undo(step, id, node, now, found)
             }
             Life::UndoRunning => found.perform(id, Activity::Undo, node.undo.attempts),
@@ -153,7 +162,7 @@ impl Run {
                     found.wake(request.expires_at);
                     return found.ask(Question::Approval(id.clone()));
                 }
-                None if node.gate.refusals.last().is_some_and(|r| r.starts_with("rejected")) => {
+                None if node.gate.rejected => {
                     return found.events(skip("undoing was rejected".into(), true));
                 }
                 None => {
@@ -165,14 +174,22 @@ impl Run {
         found.events(vec![Event::UndoStarted { node: id.clone(), attempt }])
     }
 
+    /// Did it not do what it was begun for?
+    pub(super) fn has_failed(&self) -> bool {
+        let stopped = matches!(self.stopped, Some((false, _)));
+        stopped || self.failure.is_some() || self.cancelled.is_some()
+    }
+
     /// How the run stands if it ended now, and in a sentence why.
     pub fn verdict(&self) -> (RunStatus, String) {
         let remains = self.remaining();
-        let undone = self.nodes.values().filter(|n| n.life == Life::Undone).count();
-        let why = match (&self.cancelled, &self.failure) {
-            (_, Some((node, fault))) => format!("step `{node}` failed: {}", fault.message),
-            (Some(reason), None) => format!("cancelled: {reason}"),
-            (None, None) => String::new(),
+        let put_back = |n: &&Node| n.life == Life::Undone && n.undo.skipped.is_none();
+        let undone = self.nodes.values().filter(put_back).count();
+        let why = match (&self.cancelled, &self.failure, &self.stopped) {
+            (_, Some((node, fault)), _) => format!("step `{node}` failed: {}", fault.message),
+            (Some(reason), None, _) => format!("cancelled: {reason}"),
+            (None, None, Some((false, message))) => message.clone(),
+            (None, None, _) => String::new(),
         };
         let why = why.trim_end_matches('.').to_owned();
         let join = |what: String| if why.is_empty() { what } else { format!("{why}; {what}") };
@@ -183,17 +200,18 @@ impl Run {
                 (RunStatus::RollbackIncomplete, format!("not undone: {}", names(&remains)))
             };
         }
-        if self.failure.is_none() && self.cancelled.is_none() {
+        if !self.has_failed() {
             let message = self.stopped.as_ref().map_or_else(String::new, |(_, m)| m.clone());
             return (RunStatus::Succeeded, message);
         }
         if !remains.is_empty() {
-            let stop = self.rollback.as_ref().is_some_and(|r| r.order.is_empty());
+            // Nothing was to be taken back: `on_error: stop`, or a failure at the very end.
+            let stop = self.rollback.as_ref().is_none_or(|r| r.order.is_empty());
             let status = if stop { RunStatus::Failed } else { RunStatus::RollbackIncomplete };
             return (status, join(format!("still in place: {}", names(&remains))));
         }
         let undone_words = match undone {
-            0 => "nothing had been changed".to_owned(),
+            0 => "nothing had to be put back".to_owned(),
             n => format!("{} put back and proved", count(n, "change")),
         };
         let status = match (self.refused, &self.cancelled, undone) {
@@ -213,19 +231,15 @@ impl Run {
             let noted = self.plan.step(&id.step).is_some_and(Step::changes);
             noted && n.life == Life::Undone && !proved && !nothing
         };
-        let in_effect = |id: &NodeId| {
-            // What `on_failure` and `finally` do is meant to stay.
-            self.plan
-                .location(&id.step)
-                .is_some_and(|l| l.phase == crate::model::event::Phase::Main)
-        };
         self.nodes
             .iter()
             .filter(|(id, n)| {
                 let changes = self.plan.step(&id.step).is_some_and(Step::changes);
                 let meant =
                     self.plan.step(&id.step).is_some_and(|s| s.reversibility() == Ok(false));
-                changes && in_effect(id) && ((n.life.may_stand() && !meant) || unproved(n, id))
+                changes
+                    && self.is_taken_back(id)
+                    && ((n.life.may_stand() && !meant) || unproved(n, id))
             })
             .map(|(id, _)| id.clone())
             .collect()

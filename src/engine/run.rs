@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{finish, life::Life, plan::Plan, scope::RunScope};
+use super::{
+    finish,
+    fold::{fold_attempt, fold_gate, fold_undo},
+    life::Life,
+    plan::Plan,
+    scope::RunScope,
+};
 use crate::{
     base::{Digest, Map, NodeId, RunId, Secret, Seq, Timestamp, Value},
     diagnostics::codes,
@@ -12,8 +18,9 @@ use crate::{
     model::{
         approval::Approval,
         diff::Diff,
-        event::{Event, Moment, Phase, Prepared, Recorded, RunCreated, RunStatus, Snapshot},
+        event::{Event, Phase, Prepared, Recorded, RunCreated, RunStatus, Snapshot},
         fault::Fault,
+        runbook::{OnError, Step},
         target::Irreversible,
     },
 };
@@ -118,6 +125,8 @@ pub(super) struct Gate {
     /// All decisions of the run on this step, also of requests that are over.
     pub(super) history: Vec<Approval>,
     pub(super) refusals: Vec<String>,
+    /// The newest request was rejected.
+    pub(super) rejected: bool,
 }
 
 impl Gate {
@@ -127,7 +136,7 @@ impl Gate {
     }
 
     /// The request is over: used, void, expired or rejected.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.request = None;
         self.approvals.clear();
     }
@@ -166,6 +175,8 @@ pub(super) struct UndoState {
     pub(super) finished_at: Option<Timestamp>,
     /// Rollback of a finished run: from what the run left to what is there now.
     pub(super) drift: Option<Diff>,
+    /// What is there now.
+    pub(super) found: Option<Box<Snapshot>>,
 }
 
 impl Run {
@@ -274,6 +285,7 @@ impl Run {
             Event::RollbackStarted { nodes, over_drift, requested_by, .. } => {
                 let requested = self.finished.take().is_some();
                 let order = nodes.clone();
+                self.begin_rollback(&order, requested);
                 self.rollback = Some(Rollback {
                     order,
                     requested,
@@ -298,6 +310,18 @@ impl Run {
                 self.changes.push(node.clone());
             }
             _ => {}
+        }
+    }
+
+    /// Nobody is asked any more about what will not be made. A rollback that was asked for is not
+    /// bound by what came of an earlier one.
+    fn begin_rollback(&mut self, order: &[NodeId], requested: bool) {
+        for (id, node) in &mut self.nodes {
+            node.gate.close();
+            if requested && order.contains(id) {
+                node.gate.rejected = false;
+                node.undo = UndoState { attempts: node.undo.attempts, ..UndoState::default() };
+            }
         }
     }
 
@@ -372,15 +396,18 @@ impl Run {
 
     /// The first failure that counts is what the run failed of.
     fn note_failure(&mut self, id: &NodeId, fault: &Fault) {
-        let counts = self
-            .plan
-            .step(&id.step)
-            .is_some_and(|s| !matches!(s.on_error, crate::model::runbook::OnError::Continue));
-        if counts && self.failure.is_none() {
+        if !self.has_on_error(id, OnError::Continue) && self.failure.is_none() {
             let refusals = [codes::RW0603, codes::RW0605, codes::RW0604];
             self.refused |= refusals.iter().any(|c| c.as_str() == fault.code);
             self.failure = Some((id.clone(), fault.clone()));
         }
+    }
+
+    /// Does the step, or a group around it, say this of its failure?
+    pub(super) fn has_on_error(&self, id: &NodeId, on_error: OnError) -> bool {
+        let groups = self.plan.location(&id.step).map_or(&[][..], |l| l.groups.as_slice());
+        let says = |id: &str| self.plan.step(id).is_some_and(|s| s.on_error == on_error);
+        says(&id.step) || groups.iter().any(|group| says(group))
     }
 
     pub(super) fn node(&self, id: &NodeId) -> Option<&Node> {
@@ -395,6 +422,14 @@ impl Run {
     /// The state that the change left.
     pub fn after(&self, id: &NodeId) -> Option<&Snapshot> {
         self.node(id)?.after.as_deref()
+    }
+
+    /// The state that undoing may find: the one that the change left, or, over drift, the one that
+    /// was found since.
+    pub fn undone_over(&self, id: &NodeId) -> Option<&Snapshot> {
+        let over_drift = self.rollback.as_ref().is_some_and(|r| r.over_drift);
+        let found = self.node(id)?.undo.found.as_deref().filter(|_| over_drift);
+        found.or_else(|| self.after(id))
     }
 
     /// The difference that the change made.
@@ -424,14 +459,22 @@ impl Run {
         self.finished.is_some()
     }
 
-    /// Was it asked to stop?
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.is_some()
+    /// Can it still be asked to stop? Once it goes back or ends, there is nothing to stop.
+    pub fn can_be_cancelled(&self) -> bool {
+        let over = self.finished.is_some() || self.stopped.is_some();
+        !over && self.cancelled.is_none() && self.phase == Phase::Main
     }
 
     /// When it ended.
     pub fn finished_at(&self) -> Option<Timestamp> {
         self.finished.as_ref().map(|(_, _, at)| *at)
+    }
+
+    /// While planning: is a change planned on which later results may depend?
+    pub(super) fn awaits_a_change(&self) -> bool {
+        let changes = |id: &NodeId| self.plan.step(&id.step).is_some_and(Step::changes);
+        self.created.plan
+            && self.nodes.iter().any(|(id, n)| n.over == Some(Over::Planned) && changes(id))
     }
 
     /// How many people must agree to this step's change; 0 when nobody need.
@@ -451,131 +494,4 @@ impl Run {
 
 fn may_follow_the_end(event: &Event) -> bool {
     matches!(event, Event::RollbackStarted { .. } | Event::MessageIgnored { .. })
-}
-
-fn fold_gate(node: &mut Node, event: &Event, at: Timestamp) {
-    let gate = &mut node.gate;
-    match event {
-        Event::ApprovalRequested { request, digest, required, expires_at, .. } => {
-            gate.approvals.clear();
-            gate.request = Some(Request {
-                bytes: request.clone(),
-                digest: digest.clone(),
-                required: *required,
-                asked_at: at,
-                expires_at: *expires_at,
-            });
-        }
-        Event::ApprovalGiven { approval, .. } => {
-            gate.history.push(approval.clone());
-            // One person counts once, however often they sign.
-            if !gate.approvals.iter().any(|a| a.by == approval.by) {
-                gate.approvals.push(approval.clone());
-            }
-            if node.life == Life::AwaitingApproval && gate.satisfied() {
-                node.life = Life::Approved;
-            }
-        }
-        Event::ApprovalRejected { approval, .. } => {
-            gate.history.push(approval.clone());
-            gate.refusals.push(format!("rejected by {}: {}", approval.by, approval.reason));
-            gate.close();
-        }
-        Event::ApprovalRefused { by, reason, .. } => {
-            gate.refusals.push(format!("a decision of {by} does not count: {reason}"));
-        }
-        Event::ApprovalExpired { .. } => {
-            gate.refusals.push("nobody agreed in time".to_owned());
-            gate.close();
-        }
-        Event::ApprovalVoided { field, .. } => {
-            gate.refusals.push(format!("the approval became void: {field} changed"));
-            gate.close();
-            if node.life == Life::Pending {
-                node.prepared = None;
-            }
-        }
-        Event::AttemptStarted { .. } | Event::UndoStarted { .. } => gate.close(),
-        _ => {}
-    }
-}
-
-fn fold_attempt(node: &mut Node, event: &Event, at: Timestamp) {
-    match event {
-        Event::AttemptStarted { attempt, .. } => {
-            node.attempts = *attempt;
-            node.started_at = node.started_at.or(Some(at));
-            node.retrying = false;
-            node.result = None;
-            node.fault = None;
-        }
-        Event::AttemptSucceeded { attempt, started_at, result, .. } => {
-            node.attempts = *attempt;
-            node.started_at = node.started_at.or(Some(*started_at));
-            node.retrying = false;
-            node.retry_at = None;
-            node.result = Some(result.clone());
-            node.fault = None;
-        }
-        Event::AttemptFailed { attempt, started_at, fault, .. } => {
-            node.attempts = *attempt;
-            node.started_at = node.started_at.or(Some(*started_at));
-            node.retrying = false;
-            node.retry_at = None;
-            node.result = fault.result.clone();
-            node.fault = Some(fault.clone());
-        }
-        Event::AttemptInDoubt { fault, .. } => node.fault = Some(fault.clone()),
-        Event::DecisionMade { applied, by, reason, .. } => {
-            let outcome = if *applied { "applied" } else { "not applied" };
-            node.reason = Some(format!("{by} found it {outcome}: {reason}"));
-        }
-        Event::StateCaptured { moment: Moment::After, snapshot, difference, .. } => {
-            node.after = Some(snapshot.clone());
-            node.diff = Some(difference.clone());
-        }
-        Event::StateCaptured { moment: Moment::Doubt, difference, .. } => {
-            node.doubt = Some(Ok(difference.clone()));
-        }
-        Event::CaptureFailed { moment: Moment::After, fault, .. } => {
-            node.after_failed = Some(fault.clone());
-        }
-        Event::CaptureFailed { moment: Moment::Doubt, fault, .. } => {
-            node.doubt = Some(Err(fault.clone()));
-        }
-        _ => {}
-    }
-}
-
-fn fold_undo(node: &mut Node, event: &Event, at: Timestamp) {
-    let undo = &mut node.undo;
-    match event {
-        Event::StateCaptured { moment: Moment::Left, difference, .. } => {
-            undo.drift = Some(difference.clone());
-        }
-        Event::UndoStarted { attempt, .. } => {
-            undo.attempts = *attempt;
-            undo.fault = None;
-            undo.residual = None;
-            undo.capture_fault = None;
-            undo.retry_decided = false;
-        }
-        Event::UndoSucceeded { .. } => undo.finished_at = Some(at),
-        Event::UndoFailed { fault, .. } => {
-            undo.fault = Some(fault.clone());
-            undo.finished_at = Some(at);
-        }
-        Event::UndoSkipped { reason, remains, .. } => {
-            undo.skipped = Some((reason.clone(), *remains));
-            undo.finished_at = Some(at);
-        }
-        Event::StateCaptured { moment: Moment::Restored, snapshot, difference, .. } => {
-            undo.residual = Some(difference.clone());
-            undo.restored = Some(snapshot.state.clone());
-        }
-        Event::CaptureFailed { moment: Moment::Restored | Moment::Left, fault, .. } => {
-            undo.capture_fault = Some(fault.clone());
-        }
-        _ => {}
-    }
 }

@@ -143,7 +143,7 @@ impl Run {
             item: item.cloned(),
             action: action_name(step),
             effect: effect_name(step),
-            status: self.step_status(node),
+            status: self.step_status(node, phase),
             attempts: node.attempts,
             started_at: node.started_at,
             finished_at: node.finished_at,
@@ -185,7 +185,7 @@ impl Run {
 
     fn rollback_view(&self, id: &NodeId, node: &Node) -> Option<RollbackView> {
         let concerned = self.rollback.as_ref().is_some_and(|r| r.order.contains(id));
-        if !concerned {
+        if !concerned && node.undo.finished_at.is_none() {
             return None;
         }
         let undo = &node.undo;
@@ -228,7 +228,9 @@ impl Run {
         }
     }
 
-    fn step_status(&self, node: &Node) -> StepStatus {
+    fn step_status(&self, node: &Node, phase: Phase) -> StepStatus {
+        // Once the run has left its phase, a step that is not over was cut short.
+        let goes_on = self.finished.is_none() && self.phase == phase;
         let unproved = |n: &Node| {
             !n.undo.residual.as_ref().is_some_and(crate::model::Diff::is_empty)
                 && n.undo.skipped.is_none()
@@ -240,9 +242,12 @@ impl Run {
             (Life::Undone, _) if unproved(node) => StepStatus::RollbackFailed,
             (Life::Undone, _) => StepStatus::RolledBack,
             (Life::UndoFailed | Life::UndoInDoubt, _) => StepStatus::RollbackFailed,
+            (Life::LeftInPlace, _) if node.undo.attempts > 0 => StepStatus::RollbackFailed,
             (_, Some(Over::Succeeded | Over::Planned)) => StepStatus::Succeeded,
             (_, Some(Over::Skipped)) => StepStatus::Skipped,
             (_, Some(Over::Failed)) => StepStatus::Failed,
+            (Life::FailedClean | Life::Succeeded, None) if !goes_on => StepStatus::Failed,
+            (_, None) if !goes_on => StepStatus::Pending,
             (Life::AwaitingApproval, None) => StepStatus::Waiting,
             (_, None) if node.question.is_some() && node.answer.is_none() => StepStatus::Waiting,
             (Life::Pending, None) if node.started_at.is_none() && node.attempts == 0 => {

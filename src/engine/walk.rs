@@ -185,7 +185,11 @@ impl Run {
         match self.walk_steps(steps, &[], now, &mut found) {
             Progress::Active => self.cut_short(&mut found),
             Progress::Done => {
-                found.events(vec![self.after_steps()]);
+                let event = match &self.cancelled {
+                    Some(reason) if self.phase == Phase::Main => self.cancellation(reason),
+                    _ => self.after_steps(),
+                };
+                found.events(vec![event]);
             }
             Progress::Failed if self.phase == Phase::Main => {
                 let reason = self.failure.as_ref().map_or_else(String::new, |(node, fault)| {
@@ -212,19 +216,25 @@ impl Run {
             .iter()
             .any(|t| t.activity.has_effect() || matches!(t.activity, Activity::Capture(_)));
         let in_doubt = found.pending.questions.iter().any(|q| matches!(q, Question::Doubt(_)));
-        let starts = found.events.iter().any(|e| matches!(e, Event::AttemptStarted { .. }));
-        if starts || (found.events.is_empty() && !under_way && !in_doubt) {
+        let untouched = |id: &NodeId| self.node(id).is_none_or(|n| n.life == Life::Pending);
+        let begins =
+            |e: &Event| matches!(e, Event::AttemptStarted { .. }) || e.node().is_none_or(untouched);
+        let ends = !found.events.is_empty() && !found.events.iter().any(begins);
+        if !ends && !under_way && !in_doubt {
             *found = Found::default();
-            found.events(vec![self.rollback_started(format!("cancelled: {reason}"))]);
+            found.events(vec![self.cancellation(reason)]);
         }
+    }
+
+    fn cancellation(&self, reason: &str) -> Event {
+        self.rollback_started(format!("cancelled: {reason}"))
     }
 
     /// The steps of a phase are over: what follows?
     fn after_steps(&self) -> Event {
         let rb = &self.plan.runbook;
-        let failed = self.failure.is_some() || self.cancelled.is_some();
         match self.phase {
-            Phase::Rollback if failed && !rb.on_failure.is_empty() => {
+            Phase::Rollback if self.has_failed() && !rb.on_failure.is_empty() => {
                 Event::PhaseStarted { phase: Phase::OnFailure }
             }
             Phase::Main | Phase::Rollback | Phase::OnFailure
@@ -497,7 +507,7 @@ impl Run {
                     let unknown = Some(fault.message);
                     return found.events(vec![Event::StepPlanned { node: id.clone(), unknown }]);
                 }
-                found.events(finish::retry_or_fail(step, id, node, fault, now))
+                found.events(finish::retry_or_fail(step, id, node, node.attempts, fault, now))
             }
             _ => found.perform(id, Activity::Read, node.attempts + 1),
         }

@@ -254,11 +254,7 @@ impl Reader {
                     .help("use `https://` in a protected environment"),
             );
         }
-        Some(HttpAddress {
-            url: text,
-            headers,
-            timeout: timeout?,
-        })
+        Some(HttpAddress { url: text, headers, timeout: timeout? })
     }
 
     fn headers(&mut self, node: &Node, secrets: &Secrets) -> IndexMap<String, Template> {
