@@ -197,6 +197,9 @@ pub struct ApproveArgs {
 /// `reject`
 #[derive(Debug, Args)]
 pub struct RejectArgs {
+    /// Your SSH private key, where your login is not one of `people`
+    #[arg(long, short, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// A run, and the step where several are meant; `last` is the newest run
     #[arg(value_name = "RUN[/STEP]")]
     pub target: String,

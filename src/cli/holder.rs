@@ -11,6 +11,11 @@ pub fn this(login: &str, host: &str) -> String {
     format!("{login}@{host}, process {id} (started {started})")
 }
 
+/// The same for people, who have no use for ticks.
+pub fn shown(holder: &str) -> &str {
+    holder.split(" (started ").next().unwrap_or(holder)
+}
+
 /// Is this the holder of a process of this host that is no more? Of other hosts nobody here
 /// knows, and their leases run out by themselves.
 pub fn is_dead(holder: &str, host: &str) -> bool {

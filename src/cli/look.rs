@@ -71,6 +71,10 @@ pub async fn show(cli: &Cli, terminal: Terminal, args: &ShowArgs) -> Result<Exit
         terminal.out(&format!("{:#}", view.to_json()));
     } else {
         terminal.out(&report::show::show(&view, &terminal.style()));
+        if !run.is_finished() && here.store.holder(&id, here.clock.now()).await?.is_none() {
+            let resume = format!("runward resume {}", id.short());
+            terminal.out(&format!("No process holds the run; go on with: {resume}"));
+        }
     }
     Ok(Exit::Succeeded)
 }

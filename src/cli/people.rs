@@ -6,11 +6,11 @@ use super::{
     begin::{operator, split_pair},
     compose::{self, Here},
     exit::Exit,
-    signing,
+    holder, signing,
     terminal::{Failure, Terminal},
 };
 use crate::{
-    approvals::SshVerifier,
+    approvals::{SshVerifier, rejection_statement},
     base::{Digest, Map, NodeId, RunId, visible::escape},
     diagnostics::codes,
     engine::{Question, Run},
@@ -145,12 +145,22 @@ pub async fn reject(cli: &Cli, terminal: Terminal, args: &RejectArgs) -> Result<
     let here = Here::open(cli).await?;
     let meant = find(&here, &args.target, "approval", approval).await?;
     let request = request_of(&meant)?;
+    // Signed or not, a rejection only ever stops something; a key says whose it is where a login
+    // does not.
+    let (by, signature) = match &args.key {
+        None => (operator(&here)?.name, None),
+        Some(key) => {
+            let statement = rejection_statement(request, &args.reason);
+            let signature = signing::sign(&here, terminal, Some(key), statement.as_bytes()).await?;
+            (String::new(), Some(signature))
+        }
+    };
     let decision = SignedDecision {
         verdict: Verdict::Reject,
-        by: operator(&here)?.name,
+        by,
         reason: args.reason.clone(),
         at: here.clock.now(),
-        signature: None,
+        signature,
     };
     decide(&here, terminal, &meant, request, decision).await
 }
@@ -192,7 +202,9 @@ async fn post(here: &Here, run: &RunId, message: &Message) -> Result<(), Failure
 /// Says who takes it from here.
 async fn goes_on(here: &Here, terminal: Terminal, run: &RunId) -> Result<(), Failure> {
     match here.store.holder(run, here.clock.now()).await? {
-        Some(holder) => terminal.err(&format!("the run goes on by itself ({holder})")),
+        Some(holder) => {
+            terminal.err(&format!("the run goes on by itself ({})", holder::shown(&holder)))
+        }
         None => terminal
             .err(&format!("no process holds the run; go on with: runward resume {}", run.short())),
     }

@@ -108,12 +108,15 @@ impl Lines {
                 style.good("✓"),
                 escape_line(&approval.by)
             )),
-            Event::ApprovalRefused { node, by, reason, .. } => self.say(&format!(
-                "{} {node}: a decision of {} does not count: {}",
-                style.warning("!"),
-                escape_line(by),
-                escape_line(reason)
-            )),
+            Event::ApprovalRefused { node, by, reason, .. } => {
+                let whose =
+                    if by.is_empty() { String::new() } else { format!(" of {}", escape_line(by)) };
+                self.say(&format!(
+                    "{} {node}: a decision{whose} does not count: {}",
+                    style.warning("!"),
+                    escape_line(reason)
+                ));
+            }
             Event::ApprovalVoided { node, field, drift } => {
                 self.say(&format!(
                     "{} {node}: the approval is void, since the {field} has changed",

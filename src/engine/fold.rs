@@ -47,7 +47,8 @@ pub(super) fn fold_gate(node: &mut Node, event: &Event, at: Timestamp) {
             gate.close();
         }
         Event::ApprovalRefused { by, reason, .. } => {
-            gate.refusals.push(format!("a decision of {by} does not count: {reason}"));
+            let whose = if by.is_empty() { String::new() } else { format!(" of {by}") };
+            gate.refusals.push(format!("a decision{whose} does not count: {reason}"));
         }
         Event::ApprovalExpired { .. } => {
             gate.refusals.push("nobody agreed in time".to_owned());

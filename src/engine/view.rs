@@ -38,6 +38,7 @@ impl Run {
             description: self.plan.runbook.description.clone(),
             environment: self.created.environment.clone(),
             operator: self.created.operator.clone(),
+            asker: self.asker().to_owned(),
             status: self.status(now),
             phase: self.phase,
             message,
@@ -164,6 +165,7 @@ impl Run {
             after: node.after.as_ref().map(|s| s.state.clone()),
             preview: prepared.and_then(|p| p.difference.clone()),
             diff: node.diff.clone(),
+            doubt: node.doubt.as_ref().and_then(|seen| seen.as_ref().ok().cloned()),
             undo: prepared.map(|p| p.undo.clone()),
             reversible: prepared.map_or_else(|| step.reversibility().is_ok(), |p| p.reversible),
             request: node.gate.request.as_ref().filter(|_| !self.is_finished()).map(|r| {

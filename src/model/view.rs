@@ -29,6 +29,8 @@ pub struct RunView {
     pub environment: String,
     /// Who started it.
     pub operator: Operator,
+    /// Who asks for what needs an approval: the operator, or whoever wants a finished run undone.
+    pub asker: String,
     /// Status.
     pub status: RunStatus,
     /// What is being done.
@@ -102,6 +104,9 @@ pub struct StepView {
     pub preview: Option<Diff>,
     /// The difference made.
     pub diff: Option<Diff>,
+    /// What was seen after an attempt that failed half-way or is in doubt: the difference from the
+    /// state before.
+    pub doubt: Option<Diff>,
     /// What undoing would do.
     pub undo: Option<String>,
     /// Can it be undone?
@@ -207,6 +212,7 @@ impl StepView {
             "after": self.after.as_ref().map(Value::to_plain),
             "preview": self.preview.as_ref().map(diff_json),
             "diff": self.diff.as_ref().map(diff_json),
+            "doubt": self.doubt.as_ref().map(diff_json),
             "approvals": self.approvals.iter().map(|a| ApprovalJson {
                 by: &a.by,
                 at: a.at,

@@ -215,7 +215,7 @@ pub(super) fn wait_lines(view: &RunView, waiting: &Waiting<'_>, style: &Style) -
         }
         Need::Approval | Need::UndoApproval => {
             let who = people(waiting.required, &waiting.from);
-            let not = format!("{who}, not {}", view.operator.name);
+            let not = format!("{who}, not {}", view.asker);
             out.push(field("needs", &not));
             if !waiting.agreed.is_empty() {
                 out.push(field("agreed", &waiting.agreed.join(", ")));
@@ -250,6 +250,19 @@ fn evidence(step: &StepView) -> Vec<String> {
     if let Some(statement) = &step.statement {
         out.push("  it sent, or would have sent:".to_owned());
         out.extend(quoted(statement, 4));
+    }
+    match &step.doubt {
+        None => {}
+        Some(seen) if seen.is_empty() => {
+            out.push(
+                "  seen since: the state is what it was before; it may still happen".to_owned(),
+            );
+        }
+        Some(seen) => {
+            out.push("  seen since: the state differs from the one before".to_owned());
+            let lines = diff_lines(seen, &Style::PLAIN, usize::MAX);
+            out.extend(lines.into_iter().map(|line| format!("    {line}")));
+        }
     }
     out
 }
