@@ -100,9 +100,20 @@ struct File {
     options: SqliteConnectOptions,
 }
 
+impl File {
+    /// Which file the path leads to now: device and inode.
+    fn file(&self) -> Option<(u64, u64)> {
+        use std::os::unix::fs::MetadataExt;
+        let found = std::fs::metadata(self.options.get_filename()).ok()?;
+        Some((found.dev(), found.ino()))
+    }
+}
+
 struct Link {
     connection: SqliteConnection,
     limit: Arc<Limit>,
+    /// Device and inode of the file that was opened.
+    file: Option<(u64, u64)>,
 }
 
 /// When a statement has to stop. SQLite asks every so many instructions.
@@ -131,6 +142,7 @@ impl Dial for File {
     type Link = Link;
 
     async fn dial(&self) -> Result<Link, Error> {
+        let file = self.file();
         let mut connection = self.options.connect().await?;
         let limit = Arc::new(Limit {
             start: Instant::now(),
@@ -139,12 +151,14 @@ impl Dial for File {
         });
         let asked = Arc::clone(&limit);
         connection.lock_handle().await?.set_progress_handler(LOOK, move || asked.holds());
-        Ok(Link { connection, limit })
+        Ok(Link { connection, limit, file })
     }
 
-    /// Never kept: opening is cheap, and the file may be another one by the next statement.
-    async fn alive(&self, _link: &mut Link) -> bool {
-        false
+    /// As long as the path still leads to the file that was opened.
+    async fn alive(&self, link: &mut Link) -> bool {
+        let usable = !link.limit.stopped.load(Ordering::Relaxed);
+        link.limit.end.store(u64::MAX, Ordering::Relaxed);
+        usable && link.file.is_some() && link.file == self.file()
     }
 
     async fn close(&self, link: Link) {
