@@ -203,7 +203,7 @@ async fn post(here: &Here, run: &RunId, message: &Message) -> Result<(), Failure
 async fn goes_on(here: &Here, terminal: Terminal, run: &RunId) -> Result<(), Failure> {
     match here.store.holder(run, here.clock.now()).await? {
         Some(holder) => {
-            terminal.err(&format!("the run goes on by itself ({})", holder::shown(&holder)))
+            terminal.err(&format!("the run goes on by itself ({})", holder::shown(&holder)));
         }
         None => terminal
             .err(&format!("no process holds the run; go on with: runward resume {}", run.short())),
