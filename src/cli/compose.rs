@@ -18,12 +18,16 @@ use crate::{
     language::Catalogue,
     model::{
         Fault,
-        event::Recorded,
+        approval::SignedDecision,
+        event::{Event, Recorded},
         project::{Project, StoreAddress},
         runbook::Runbook,
         target::Environment,
     },
-    ports::{Actions, Clock, Seal, Secrets, Store, store::Summary},
+    ports::{
+        Actions, Approvals, Clock, Seal, Secrets, Store,
+        store::{StoreError, Summary},
+    },
     project, secrets, store, transports,
 };
 
@@ -217,7 +221,9 @@ impl Here {
 
     /// The run, folded from the journal.
     pub async fn load(&self, id: &RunId) -> Result<(Run, Arc<Project>, Vec<Recorded>), Failure> {
-        Ok(driver::load(self.store.as_ref(), id, &self.catalogue).await?)
+        let (run, project, events) = driver::load(self.store.as_ref(), id, &self.catalogue).await?;
+        signed(&events, &project)?;
+        Ok((run, project, events))
     }
 
     /// The runbook's file: as given, with `.yaml`, or below `runbooks/`.
@@ -283,4 +289,37 @@ fn read_include(root: &Path, folder: &Path, path: &str) -> Result<String, String
         return Err("it lies outside of the project".into());
     }
     std::fs::read_to_string(&file).map_err(|e| io_words(&e))
+}
+
+/// Every approval on record is signed, over the request that was open then. A chain that fits can
+/// be written by whoever owns the file; somebody else's signature can't.
+fn signed(events: &[Recorded], project: &Project) -> Result<(), Failure> {
+    let mut open = std::collections::HashMap::new();
+    for recorded in events {
+        match &recorded.event {
+            Event::ApprovalRequested { node, request, .. } => {
+                open.insert(node, request);
+            }
+            Event::ApprovalGiven { node, approval, .. } => {
+                let decision = SignedDecision {
+                    verdict: approval.decision,
+                    by: approval.by.clone(),
+                    reason: approval.reason.clone(),
+                    at: approval.at,
+                    signature: approval.signature.clone(),
+                };
+                // It was verified a moment before it went on record.
+                let moment = jiff::SignedDuration::from_secs(1);
+                let then = recorded.at.checked_sub(moment).unwrap_or(recorded.at);
+                let request = open.get(node).map_or("", |request| request.as_str());
+                SshVerifier.verify(request, &decision, project, then).map_err(|why| {
+                    let what =
+                        format!("the approval in event {} does not hold: {why}", recorded.seq);
+                    Failure::from(StoreError::Damaged(what))
+                })?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -415,3 +415,36 @@ steps:
     assert_eq!(run["status"], "rolled_back");
     assert_eq!(step(&run, "limit")["rollback"]["status"], "proved");
 }
+
+#[test]
+fn an_approval_that_nobody_signed_is_refused_though_the_chain_fits() {
+    use runward::{base::RunId, ports::Store, store::SqliteStore};
+    let project = Project::new();
+    project
+        .runward(["run", FLAGSHIP, "-e", "production", "-i", "limit=5", "--no-wait"])
+        .expect_code(4);
+    let shown = show(&project);
+    let digest = step(&shown, "limit")["waiting"]["digest"].clone();
+    let forged = serde_json::from_value(serde_json::json!({
+        "type": "approval.given", "node": "limit", "message": 1,
+        "approval": {"by": "bruno@example.com", "key": "SHA256:x", "decision": "approve",
+            "at": "2026-01-01T00:00:00Z", "reason": "", "digest": digest, "signature": null},
+    }))
+    .expect("an event");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        // The store itself writes it, so that every link of the chain is right.
+        let file = project.folder().join(".runward/journal.db");
+        let store = SqliteStore::open(&file).await.expect("the journal");
+        let run = RunId(shown["id"].as_str().expect("an id").to_owned());
+        let now = runward::base::Timestamp::now();
+        let lease = store.claim(&run, "forger", None, now).await.expect("the lease");
+        let after = shown["journal"]["events"].as_u64().expect("a number");
+        let summary = runward::ports::store::Summary::default();
+        store.append(&lease, after, &[(now, forged)], &summary).await.expect("an append");
+        store.release(&lease).await.expect("given back");
+    });
+    project.runward(["audit", "verify"]).expect_code(6).expect_text("does not hold");
+    project.runward(["resume", "last", "--no-wait"]).expect_code(6);
+    assert!(project.config(SETTING).starts_with("3\t"), "nothing was applied");
+}
